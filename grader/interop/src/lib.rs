@@ -1,0 +1,1 @@
+//! Our servers against the official TiKV client.

@@ -1,0 +1,1 @@
+//! The simulator: disks, executor, the seam between judge and subject, the test harness.

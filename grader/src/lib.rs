@@ -1,0 +1,1 @@
+//! cargo grade: builds, runs and explains the suites of the course.

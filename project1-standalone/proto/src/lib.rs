@@ -1,0 +1,1 @@
+//! TiKV's wire messages, and its gRPC services behind a feature.
