@@ -1,0 +1,221 @@
+//! A disk that can crash.
+//!
+//! Two halves stand on two sides of the seam. In the subject, [`RecordingDisk`] is the
+//! `redb::StorageBackend` that the engine opens: bytes in memory, and a note of every write and
+//! sync. The notes cross the seam as [`DiskOp`]s. In the judge, [`DiskImage`] plays them again and
+//! so knows at each moment what a real disk would certainly hold (all that was synced) and what it
+//! might hold (each write since, whole, torn at a sector, or not at all).
+//!
+//! A crash is then: drop the subject, draw with [`DiskImage::crash`] one of the images that a power
+//! cut could have left, and start a new subject on it. Nothing sleeps, nothing is left to luck.
+//!
+//! # Invariants
+//!
+//! - Synced bytes survive every crash unchanged.
+//! - An unsynced write survives per sector of [`SECTOR`] bytes: a sector is old or new, never mixed.
+//!
+//! Left out: a disk that lies about a sync, and bits that rot. redb's checksums are its own affair.
+
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::rng::Rng;
+
+/// A sector is written as a whole or not at all: 512 bytes, as disks have promised for decades.
+pub const SECTOR: usize = 512;
+
+/// One thing that a program did to its disk.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiskOp {
+    /// Bytes written at an offset; durable only after the next [`DiskOp::Sync`].
+    Write {
+        /// Byte offset in the file.
+        offset: u64,
+        /// What was written.
+        data: Vec<u8>,
+    },
+    /// The file was cut or grown (with zeroes) to this many bytes.
+    SetLen(u64),
+    /// All that was written before is durable from here on.
+    Sync,
+}
+
+impl std::fmt::Debug for DiskOp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DiskOp::Write { offset, data } => write!(f, "write {} bytes at {offset}", data.len()),
+            DiskOp::SetLen(len) => write!(f, "set length {len}"),
+            DiskOp::Sync => f.write_str("sync"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Recorded {
+    bytes: Vec<u8>,
+    ops: Vec<DiskOp>,
+}
+
+/// The subject's half: a file in memory that notes what is done to it. Clones share the file.
+#[derive(Debug, Clone, Default)]
+pub struct RecordingDisk(Arc<Mutex<Recorded>>);
+
+impl RecordingDisk {
+    /// A disk that holds these bytes already.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        RecordingDisk(Arc::new(Mutex::new(Recorded { bytes, ops: Vec::new() })))
+    }
+
+    /// What was done since the last call, in order.
+    pub fn take_ops(&self) -> Vec<DiskOp> {
+        std::mem::take(&mut self.lock().ops)
+    }
+
+    // A lock because redb asks its backend to be `Sync`; one thread uses it. A panic elsewhere
+    // leaves the bytes whole, so poison means nothing here.
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl redb::StorageBackend for RecordingDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.lock().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let disk = self.lock();
+        let range = span(offset, out.len())?;
+        let bytes = disk.bytes.get(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut disk = self.lock();
+        disk.bytes.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
+        disk.ops.push(DiskOp::SetLen(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.lock().ops.push(DiskOp::Sync);
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut disk = self.lock();
+        let range = span(offset, data.len())?;
+        let bytes = disk.bytes.get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?;
+        bytes.copy_from_slice(data);
+        disk.ops.push(DiskOp::Write { offset, data: data.to_vec() });
+        Ok(())
+    }
+}
+
+fn span(offset: u64, len: usize) -> io::Result<Range<usize>> {
+    let start = usize::try_from(offset).map_err(io::Error::other)?;
+    let end = start.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(start..end)
+}
+
+/// The judge's half: what the disk certainly holds, and what it may hold.
+#[derive(Debug, Clone, Default)]
+pub struct DiskImage {
+    synced: Vec<u8>,
+    pending: Vec<DiskOp>,
+    syncs: u64,
+}
+
+/// The largest disk that a subject may grow, in bytes (256 MiB); what goes beyond is ignored.
+const MAX_DISK: usize = 256 << 20;
+
+impl DiskImage {
+    /// Notes one operation of the subject.
+    pub fn apply(&mut self, op: DiskOp) {
+        match op {
+            DiskOp::Sync => {
+                for op in std::mem::take(&mut self.pending) {
+                    write_all(&mut self.synced, &op);
+                }
+                self.syncs += 1;
+            }
+            op => self.pending.push(op),
+        }
+    }
+
+    /// How many syncs there were.
+    pub fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// How many writes wait for a sync.
+    pub fn unsynced(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The bytes after a clean stop: everything, synced or not.
+    pub fn all(&self) -> Vec<u8> {
+        let mut bytes = self.synced.clone();
+        self.pending.iter().for_each(|op| write_all(&mut bytes, op));
+        bytes
+    }
+
+    /// The bytes after a power cut: all that was synced, and of each write since any sectors that
+    /// `rng` lets through. The image goes on from there.
+    pub fn crash(&mut self, rng: &mut Rng) -> Vec<u8> {
+        let mut pending = std::mem::take(&mut self.pending);
+        // In offset order, not in the order of the calls: a disk reorders as it likes, and a draw
+        // that does not depend on the caller's order replays the same for a harmless reordering.
+        pending.sort_by_key(|op| match op {
+            DiskOp::Write { offset, .. } => (1, *offset),
+            _ => (0, 0),
+        });
+        for op in pending {
+            match op {
+                DiskOp::Write { offset, data } => {
+                    let fate = rng.below(3);
+                    for (i, sector) in data.chunks(SECTOR).enumerate() {
+                        let kept = match fate {
+                            0 => false,
+                            1 => true,
+                            _ => rng.chance(50),
+                        };
+                        if kept {
+                            let offset = offset + (i * SECTOR) as u64;
+                            let op = DiskOp::Write { offset, data: sector.to_vec() };
+                            write_all(&mut self.synced, &op);
+                        }
+                    }
+                }
+                op => write_all(&mut self.synced, &op),
+            }
+        }
+        self.synced.clone()
+    }
+}
+
+// Lenient on purpose: the operations come from the subject's process, and nonsense must not be able
+// to take the judge down. A write beyond the end of the file grows it.
+fn write_all(bytes: &mut Vec<u8>, op: &DiskOp) {
+    match op {
+        DiskOp::Write { offset, data } => {
+            let Ok(range) = span(*offset, data.len()) else { return };
+            let Range { start, end } = range;
+            if end > MAX_DISK {
+                return;
+            }
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[start..end].copy_from_slice(data);
+        }
+        DiskOp::SetLen(len) => {
+            bytes.resize(usize::try_from(*len).map_or(MAX_DISK, |len| len.min(MAX_DISK)), 0);
+        }
+        DiskOp::Sync => {}
+    }
+}
