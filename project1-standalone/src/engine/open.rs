@@ -1,0 +1,138 @@
+//! Opening a database, and what redb's errors mean to whoever started us.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{CfName, DATA_CFS, Engine, definition};
+use crate::{Error, Result};
+
+/// How to open an [`Engine`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The column families; missing ones are created.
+    pub cfs: Vec<CfName>,
+    /// Memory for cached pages, in bytes. redb's own default is 1 GiB, too much for a laptop that runs
+    /// three stores.
+    pub cache_bytes: usize,
+    /// Verify every page's checksum while opening. Reads the whole file once; without it a damaged
+    /// page is found only when somebody reads it.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { cfs: DATA_CFS.to_vec(), cache_bytes: 64 << 20, verify: true }
+    }
+}
+
+impl Options {
+    fn builder(&self) -> redb::Builder {
+        let mut builder = redb::Database::builder();
+        builder.set_cache_size(self.cache_bytes).set_check_integrity_on_open(self.verify);
+        builder
+    }
+}
+
+impl Engine {
+    /// Opens the database `name` in the directory `dir`; creates what is missing.
+    ///
+    /// # Errors
+    /// [`Error::NotADirectory`], [`Error::InUse`], [`Error::Corrupt`] or [`Error::Io`], each naming the
+    /// path.
+    pub fn open(dir: &Path, name: &str, options: &Options) -> Result<Self> {
+        let io = |doing| move |e: io::Error| Error::Io { doing, what: with_path(dir, &e) };
+        if dir.exists() && !dir.is_dir() {
+            return Err(Error::NotADirectory(dir.to_owned()));
+        }
+        fs::create_dir_all(dir).map_err(io("create the data directory"))?;
+        let path = dir.join(name);
+        let new = !path.exists();
+        let db = options.builder().create(&path).map_err(|e| open_error(&path, e))?;
+        if new {
+            // The file's name must survive a power cut, too, not only its contents.
+            sync_dir(dir).map_err(io("sync the data directory"))?;
+        }
+        Self::with_tables(db, options)
+    }
+
+    /// A database in memory, gone with the last clone of it.
+    ///
+    /// # Errors
+    /// None that can be expected; the signature is that of the other ways to open.
+    pub fn in_memory(options: &Options) -> Result<Self> {
+        Self::with_backend(redb::backends::InMemoryBackend::new(), options)
+    }
+
+    /// A database on any backend: this is where the simulator puts a disk that crashes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::Io`].
+    pub fn with_backend(backend: impl redb::StorageBackend, options: &Options) -> Result<Self> {
+        let db = options
+            .builder()
+            .create_with_backend(backend)
+            .map_err(|e| open_error(Path::new("in memory"), e))?;
+        Self::with_tables(db, options)
+    }
+
+    // A table exists once it was opened for writing; snapshots then find every column family.
+    fn with_tables(db: redb::Database, options: &Options) -> Result<Self> {
+        let failed = |e: redb::Error| storage_error("create the column families", e);
+        let have = {
+            let transaction =
+                redb::ReadableDatabase::begin_read(&db).map_err(|e| failed(e.into()))?;
+            options.cfs.iter().all(|&cf| transaction.open_table(definition(cf)).is_ok())
+        };
+        if !have {
+            let transaction = db.begin_write().map_err(|e| failed(e.into()))?;
+            for &cf in &options.cfs {
+                transaction.open_table(definition(cf)).map_err(|e| failed(e.into()))?;
+            }
+            transaction.commit().map_err(|e| failed(e.into()))?;
+        }
+        Ok(Engine { db: Arc::new(db), cfs: options.cfs.clone().into() })
+    }
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
+}
+
+// Windows has no handle to a directory that could be synced; its file systems journal names.
+#[cfg(not(unix))]
+fn sync_dir(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn with_path(path: &Path, what: &dyn std::fmt::Display) -> String {
+    format!("{}: {what}", path.display())
+}
+
+fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
+    let corrupt = |what| Error::Corrupt { file: path.display().to_string(), what };
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse(PathBuf::from(path)),
+        redb::DatabaseError::UpgradeRequired(version) => {
+            corrupt(format!("it has redb file format {version}, which this release cannot read"))
+        }
+        redb::DatabaseError::Storage(redb::StorageError::Corrupted(what)) => corrupt(what),
+        // redb says "invalid data" when the file's magic number is not its own.
+        redb::DatabaseError::Storage(redb::StorageError::Io(e))
+            if matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+        {
+            corrupt(e.to_string())
+        }
+        other => Error::Io { doing: "open the database", what: with_path(path, &other) },
+    }
+}
+
+/// What a redb error means once the database is open.
+pub(super) fn storage_error(doing: &'static str, error: redb::Error) -> Error {
+    match error {
+        redb::Error::Corrupted(what) => Error::Corrupt { file: "that was open".into(), what },
+        other => Error::Io { doing, what: other.to_string() },
+    }
+}
