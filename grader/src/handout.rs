@@ -1,0 +1,249 @@
+//! `cargo grade handout DIR`: makes the starter, the workspace that a student gets.
+//!
+//! The starter is computed in memory from the reference (same input, same bytes), checked, and only
+//! then written. What happens to a file:
+//!
+//! - sources of student packages: blocks are [cut](crate::cut); the crate's root gets the function
+//!   `hole` and the few `allow`s that cut code needs;
+//! - what only authors need is left out, and the workspace's manifest and lock file are made to fit;
+//! - `README.md` is the student's own; everything else is copied byte for byte.
+//!
+//! The last check does not trust the cutting: it takes the lines between markers as plain text, and
+//! looks for each in every byte of the result. A line that also stands outside of markers in some source
+//! is no secret; any other is a leak, and nothing is written.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use toml_edit::{DocumentMut, Item};
+
+use crate::course::Course;
+use crate::cut::{self, Cut};
+use crate::manifest;
+use crate::markers;
+use crate::tree::{self, Files};
+use crate::workspace::{COURSE, Workspace};
+
+/// What cut code needs: its imports and helpers have lost their users.
+const ALLOW: &str = "#![allow(dead_code, unused_imports)] // until the holes are written";
+
+const HOLE: &str = include_str!("templates/hole.rs");
+const README: &str = include_str!("templates/README.md");
+
+/// Lines shorter than this are nobody's invention.
+const TELLING: usize = 24;
+
+/// Makes a starter with the stages up to `until` (all if absent) and writes it to `folder`.
+///
+/// # Errors
+/// The folder is not empty, the workspace is no reference, some marker is wrong, or a solution would
+/// leak. Then nothing is written.
+pub fn handout(
+    workspace: &Workspace,
+    course: &Course,
+    folder: &Path,
+    until: Option<&str>,
+) -> Result<usize> {
+    refuse_occupied(folder)?;
+    let files = starter(workspace, course, until)?;
+    tree::write(folder, &files)?;
+    Ok(files.len())
+}
+
+fn refuse_occupied(folder: &Path) -> Result<()> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                bail!(
+                    "{} is not empty, and a starter must not overwrite anybody's work\nName a new folder, or empty this one yourself.",
+                    folder.display()
+                );
+            }
+            Ok(())
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("{} cannot be used", folder.display())),
+    }
+}
+
+/// The files of a starter.
+///
+/// # Errors
+/// As [`handout`].
+pub fn starter(workspace: &Workspace, course: &Course, until: Option<&str>) -> Result<Files> {
+    let original = tree::read_course(&workspace.root)?;
+    let mut files = original.clone();
+    let folders = workspace.student_folders(course)?;
+    let mut blocks = 0;
+    for folder in folders.values() {
+        blocks += cut_package(&mut files, folder, Cut::Starter)?;
+    }
+    if blocks == 0 {
+        bail!(
+            "there is nothing to cut: no source has a `BEGIN SOLUTION` marker. This is a starter already; starters are made from the reference."
+        );
+    }
+    leave_out_authors_parts(workspace, &mut files)?;
+    let course = match until {
+        Some(until) => shorten(&mut files, course, until)?,
+        None => course.clone(),
+    };
+    files.insert("README.md".into(), readme(&course).into());
+    let sources = folders.values().cloned().collect();
+    let leaks = leaks(&original, &files, &sources);
+    if !leaks.is_empty() {
+        bail!(
+            "the starter would give solutions away, so it was not written:\n{}",
+            leaks.join("\n")
+        );
+    }
+    Ok(files)
+}
+
+/// Cuts the sources of one package. Returns how many blocks it had; a package without any is left
+/// as it is.
+///
+/// # Errors
+/// Markers that are wrong, all of them.
+pub fn cut_package(files: &mut Files, folder: &str, how: Cut) -> Result<usize> {
+    let source = format!("{folder}/src/");
+    let paths: Vec<String> = files.keys().filter(|p| is_source(p, &source)).cloned().collect();
+    let (mut blocks, mut wrong) = (0, Vec::new());
+    for path in paths {
+        let text = tree::text(files, &path)?;
+        let here = text.lines().filter(|line| markers::begin(line).is_some()).count();
+        if here == 0 && !text.lines().any(markers::end) {
+            continue;
+        }
+        blocks += here;
+        match cut::cut(text, how) {
+            Ok(text) => {
+                files.insert(path, text.into());
+            }
+            Err(errors) => {
+                wrong.extend(errors.iter().map(|e| format!("{path}:{}: {}", e.line, e.what)));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("these markers are wrong:\n{}\n`cargo grade check` lists more.", wrong.join("\n"));
+    }
+    if blocks > 0 {
+        let root = format!("{source}lib.rs");
+        let (prelude, module) = match how {
+            Cut::Starter => (format!("{ALLOW}\n\nmod hole;\npub(crate) use hole::hole;\n"), HOLE),
+            Cut::Gate => ("mod hole;\n".to_owned(), include_str!("templates/gate.rs")),
+        };
+        let text = with_prelude(tree::text(files, &root)?, &prelude);
+        files.insert(root, text.into());
+        files.insert(format!("{source}hole.rs"), module.into());
+    }
+    Ok(blocks)
+}
+
+fn is_source(path: &str, folder: &str) -> bool {
+    path.starts_with(folder) && Path::new(path).extension().is_some_and(|e| e == "rs")
+}
+
+/// Puts lines behind the crate's inner documentation and attributes, where items begin.
+fn with_prelude(text: &str, prelude: &str) -> String {
+    let (mut at, mut end, mut in_attribute) = (0, 0, false);
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        let trimmed = line.trim();
+        if in_attribute || trimmed.starts_with("#![") {
+            in_attribute = !trimmed.contains(']');
+            end = at;
+        } else if trimmed.starts_with("//!") {
+            end = at;
+        } else if !trimmed.is_empty() && !trimmed.starts_with("//") {
+            break;
+        }
+    }
+    let (head, tail) = text.split_at(end);
+    let gap = if head.is_empty() { "" } else { "\n" };
+    format!("{head}{gap}{prelude}{tail}")
+}
+
+/// Makes manifest and lock file fit a tree without the authors' packages.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn leave_out_authors_parts(workspace: &Workspace, files: &mut Files) -> Result<()> {
+    let packages = workspace.packages()?;
+    let dropped: BTreeSet<String> = packages
+        .into_iter()
+        .filter(|(_, folder)| tree::authors_only(folder))
+        .map(|(name, _)| name)
+        .collect();
+    let manifest = manifest::without_members(tree::text(files, "Cargo.toml")?, tree::authors_only)?;
+    files.insert("Cargo.toml".into(), manifest.into());
+    if files.contains_key("Cargo.lock") {
+        let lock = manifest::prune_lock(tree::text(files, "Cargo.lock")?, &dropped)?;
+        files.insert("Cargo.lock".into(), lock.into());
+    }
+    Ok(())
+}
+
+/// Takes the stages after `until` out of the course's description. Their code stays, cut.
+fn shorten(files: &mut Files, course: &Course, until: &str) -> Result<Course> {
+    let asked = [until.to_owned()];
+    let last = course.select(&asked)?.last().map(|s| s.id.clone()).unwrap_or_default();
+    let keep = 1 + course.stages.iter().position(|s| s.id == last).unwrap_or_default();
+    let mut text: DocumentMut = tree::text(files, COURSE)?.parse().context("course.toml")?;
+    if let Some(stages) = text.get_mut("stage").and_then(Item::as_array_of_tables_mut) {
+        let mut at = 0;
+        stages.retain(|_| {
+            at += 1;
+            at <= keep
+        });
+    }
+    let text = text.to_string();
+    let course = Course::parse(&text)?;
+    files.insert(COURSE.into(), text.into());
+    Ok(course)
+}
+
+fn readme(course: &Course) -> String {
+    let stages: Vec<String> = course
+        .stages
+        .iter()
+        .map(|s| {
+            format!("- stage {}: {} ({} points), `docs/src/{}`", s.id, s.title, s.points, s.chapter)
+        })
+        .collect();
+    README.replace("{version}", &course.version).replace("{stages}", &stages.join("\n"))
+}
+
+/// Lines of solutions that the result gives away.
+fn leaks(original: &Files, result: &Files, folders: &BTreeSet<String>) -> Vec<String> {
+    let (mut secrets, mut public) = (BTreeSet::new(), BTreeSet::new());
+    for (path, content) in original {
+        let Ok(text) = std::str::from_utf8(content) else { continue };
+        if Path::new(path).extension().is_none_or(|e| e != "rs") {
+            continue;
+        }
+        // Elsewhere the words of a marker are only words: the grader's own sources have them.
+        let of_student = folders.iter().any(|folder| is_source(path, &format!("{folder}/src/")));
+        let (inside, outside) = if of_student {
+            markers::inside_and_outside(text)
+        } else {
+            (Vec::new(), text.lines().map(str::trim).collect())
+        };
+        secrets.extend(inside.into_iter().filter(|line| line.chars().count() > TELLING));
+        public.extend(outside);
+    }
+    let secrets: Vec<&str> = secrets.difference(&public).copied().collect();
+    let mut leaks = Vec::new();
+    for (path, content) in result {
+        let text = String::from_utf8_lossy(content);
+        for (line, content) in (1..).zip(text.lines()) {
+            if secrets.iter().any(|secret| content.contains(secret)) {
+                leaks.push(format!("{path}:{line}: {}", content.trim()));
+            }
+        }
+    }
+    leaks
+}

@@ -1,0 +1,199 @@
+//! The first thing that stands in the way, told in full and in an order that helps: the rule, what
+//! broke, the two facts, the seed, the command that runs just that again, where to read.
+//!
+//! There is one explanation in a report, not one for each failure. Who repairs the first often repairs
+//! the others, and a page of red teaches nothing. A hole that is not written yet is no failure: its
+//! explanation is the next task.
+
+use std::collections::BTreeMap;
+
+use super::paint::Paint;
+use super::{Report, StageReport, Standing, TestReport};
+use crate::course::Course;
+use crate::holes::{Holes, State};
+use crate::list::count;
+use crate::verdict::Status;
+
+/// What explaining needs beside the report.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The course.
+    pub course: &'a Course,
+    /// The holes of the source tree.
+    pub holes: &'a Holes,
+    /// The long form of each test's failure text.
+    pub docs: &'a BTreeMap<String, String>,
+    /// How to paint.
+    pub paint: Paint,
+}
+
+/// The width of explanations: a paragraph wider than this is hard to read, whatever the terminal.
+const WIDTH: usize = 96;
+
+impl Context<'_> {
+    /// The explanation of the first stage that did not pass; empty if all passed.
+    pub fn first(&self, report: &Report) -> String {
+        let Some(stage) = report.first_open() else { return String::new() };
+        if let Some(error) = &stage.build_error {
+            return self.build_error(stage, error);
+        }
+        match stage.first_failure() {
+            Some(test) => self.test(report, stage, test),
+            None => String::new(),
+        }
+    }
+
+    /// The explanation of one test that did not pass.
+    pub fn test(&self, report: &Report, stage: &StageReport, test: &TestReport) -> String {
+        if test.outcome.status == Status::NotWritten {
+            self.next_task(stage, test)
+        } else {
+            self.failure(report, stage, test)
+        }
+    }
+
+    fn build_error(&self, stage: &StageReport, error: &str) -> String {
+        let mut text = self.paint.bad(format!("stage {} does not compile", stage.id));
+        text += ", so none of its tests could run. The first error:\n\n";
+        text += error;
+        text += &self.row("again", &format!("cargo grade {}", stage.id.to_lowercase()));
+        text
+    }
+
+    fn failure(&self, report: &Report, stage: &StageReport, test: &TestReport) -> String {
+        let outcome = &test.outcome;
+        let undecided = outcome.status == Status::Undecided;
+        let title = if undecided {
+            self.paint.open(format!("undecided: {}", test.name))
+        } else {
+            self.paint.bad(format!("failed: {}", test.name))
+        };
+        let mut text = format!("{title}\n\n");
+        text += &self.row("rule", &test.rule);
+        text += &self.row(if undecided { "why" } else { "broke" }, &outcome.broke);
+        for fact in &outcome.facts {
+            text += &self.row("fact", fact);
+        }
+        if undecided {
+            text += &self.row(
+                "means",
+                "a person should look: it ran again alone and was undecided again. It is not counted as wrong, and not as right",
+            );
+        }
+        let seed = outcome.seed.or(report.seed).unwrap_or(1);
+        if outcome.seed.is_some() {
+            text += &self.row("seed", &when(test));
+        }
+        let judge = if report.judge { " --judge" } else { "" };
+        text +=
+            &self.row("again", &format!("cargo grade replay {} --seed {seed}{judge}", test.name));
+        text += &self.row("read", &test.reading);
+        text += &self.long_form(&test.name);
+        if !outcome.said.is_empty() {
+            text += &self.paint.dim("\n  The last lines it printed:\n");
+            for line in outcome.said.lines() {
+                text += &self.paint.dim(format!("    {line}\n"));
+            }
+        }
+        let more = stage.count(Status::Fail) + stage.count(Status::Undecided);
+        if more > 1 {
+            text +=
+                &format!("\n  {} more in stage {}; this one comes first.\n", more - 1, stage.id);
+        }
+        text
+    }
+
+    fn next_task(&self, stage: &StageReport, test: &TestReport) -> String {
+        let (green, all) = (stage.count(Status::Pass), stage.tests.len());
+        let head = if stage.standing() == Standing::NotStarted {
+            format!("stage {}: {green} of {all} tests pass: this is where you start.", stage.id)
+        } else {
+            format!("stage {}: {green} of {all} tests pass, and nothing is broken.", stage.id)
+        };
+        let mut text = self.paint.open(head) + "\n\n";
+        // The next task is the first unwritten hole in course order, whichever a test tripped over.
+        let of_stage = self.course.stages.iter().find(|s| s.id == stage.id);
+        let holes = of_stage.map(|s| s.holes.as_slice()).unwrap_or_default();
+        let next = holes.iter().find(|h| self.holes.state(&h.id) == State::Unwritten);
+        let tripped = || {
+            let id = test.outcome.hole.as_deref()?;
+            self.course.hole(id).ok().map(|(_, hole)| hole)
+        };
+        if let Some(hole) = next.or_else(tripped) {
+            let label = if green == 0 { "first" } else { "next" };
+            text += &self.row(label, &self.holes.describe(hole));
+            let turns =
+                of_stage.map_or(0, |s| s.tests.iter().filter(|t| t.after == hole.id).count());
+            if turns > 0 {
+                let turn = if turns == 1 { "turns" } else { "turn" };
+                text += &self.row("then", &format!("{} {turn} green", count(turns, "test")));
+            }
+            text += &self.row("hint", &format!("cargo grade hint {}", hole.id));
+        } else {
+            text += &self.row("hole", test.outcome.hole.as_deref().unwrap_or("unknown"));
+        }
+        text += &self.row("test", &test.name);
+        text += &self.row("rule", &test.rule);
+        text += &self.row("read", &test.reading);
+        text += &self.row("again", &format!("cargo grade {}", stage.id.to_lowercase()));
+        text += &self.long_form(&test.name);
+        text
+    }
+
+    /// The doc comment of a test, as it stands in the suite.
+    pub fn long_form(&self, test: &str) -> String {
+        let doc = self.docs.get(test).map(|d| d.trim()).unwrap_or_default();
+        if doc.is_empty() {
+            return String::new();
+        }
+        let mut text = String::from("\n");
+        for line in doc.lines() {
+            text += &if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") };
+        }
+        text
+    }
+
+    /// `  label  text`, wrapped; nothing if there is no text.
+    pub fn row(&self, label: &str, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let mut out = String::new();
+        for (at, line) in text.lines().flat_map(|line| wrap(line, WIDTH - 10)).enumerate() {
+            let label = if at == 0 { label } else { "" };
+            out += &format!("  {}  {line}\n", self.paint.dim(format!("{label:<6}")));
+        }
+        out
+    }
+}
+
+fn when(test: &TestReport) -> String {
+    let outcome = &test.outcome;
+    let mut parts = vec![outcome.seed.unwrap_or(1).to_string()];
+    if outcome.virtual_ms > 0 {
+        parts.push(format!("virtual time {} ms", outcome.virtual_ms));
+    }
+    if outcome.inputs > 0 {
+        parts.push(format!("after {} inputs", outcome.inputs));
+    }
+    parts.join(", ")
+}
+
+/// Breaks a line at spaces. Words that are longer than the width stay whole: commands are copied.
+pub fn wrap(line: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    // Leading spaces belong to the text (aligned facts), so words are cut behind each space.
+    for word in line.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if used > 0 && used + length > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(last) = lines.last_mut() {
+            last.push_str(word);
+        }
+        used += word.chars().count();
+    }
+    lines.iter().map(|l| l.trim_end().to_owned()).collect()
+}

@@ -1,0 +1,172 @@
+//! What a run found, and the three ways to tell it.
+//!
+//! A [`Report`] is a plain value: stages, tests, outcomes. [`table`] is for the eye, [`explain`] takes
+//! the one failure that matters and tells it in full, [`json`] is for machines. [`paint`] and
+//! [`progress`] know the terminal; nothing here does anything but write text.
+//!
+//! A stage's points are its worth times the share of weight that its green tests carry. Nothing else
+//! enters, so that a score can be checked by hand (`--why-points`).
+
+pub mod explain;
+pub mod json;
+pub mod paint;
+pub mod progress;
+pub mod table;
+
+use serde::Serialize;
+
+use crate::course::{Stage, Test};
+use crate::verdict::{Outcome, Status};
+
+/// All that a run found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The version of the course.
+    pub course: String,
+    /// The compiler.
+    pub rustc: String,
+    /// Whether the judge gave the verdicts, from outside the student's process.
+    pub judge: bool,
+    /// The seed that replaced the public ones.
+    pub seed: Option<u64>,
+    /// Whether only some tests were asked for; then there are no points.
+    pub partial: bool,
+    /// Warnings of the compiler about the workspace's own packages.
+    pub warnings: usize,
+    /// The stages that were asked for.
+    pub stages: Vec<StageReport>,
+}
+
+/// What a run found in one stage.
+#[derive(Debug, Serialize)]
+pub struct StageReport {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What it is worth.
+    pub worth: u32,
+    /// The sum of the weights of all its tests.
+    pub weight: u32,
+    /// The compiler's text, if it did not build.
+    pub build_error: Option<String>,
+    /// How long its tests took, in seconds.
+    pub seconds: f64,
+    /// Its tests, in course order.
+    pub tests: Vec<TestReport>,
+}
+
+/// What a run found about one test.
+#[derive(Debug, Serialize)]
+pub struct TestReport {
+    /// Its name.
+    pub name: String,
+    /// Its rule.
+    pub rule: String,
+    /// Where to read.
+    pub reading: String,
+    /// Its weight.
+    pub weight: u32,
+    /// The verdict.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// How a stage stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// All its tests pass.
+    Passed,
+    /// Some rule is broken.
+    Failed,
+    /// It does not compile.
+    BuildError,
+    /// Nothing is broken, but a person should look at some test.
+    Undecided,
+    /// Nothing is broken; some holes are not written yet.
+    Unfinished,
+    /// None of its holes is written.
+    NotStarted,
+    /// It was not run.
+    NotRun,
+}
+
+impl Report {
+    /// Whether everything that was asked for passed.
+    pub fn passed(&self) -> bool {
+        self.stages.iter().all(|stage| stage.standing() == Standing::Passed)
+    }
+
+    /// The first stage that did not pass.
+    pub fn first_open(&self) -> Option<&StageReport> {
+        self.stages.iter().find(|s| s.standing() != Standing::Passed)
+    }
+}
+
+impl StageReport {
+    /// A stage before any test of it has run.
+    pub fn new(stage: &Stage, tests: &[&Test]) -> Self {
+        StageReport {
+            id: stage.id.clone(),
+            title: stage.title.clone(),
+            worth: stage.points,
+            weight: stage.weight(),
+            build_error: None,
+            seconds: 0.0,
+            tests: tests
+                .iter()
+                .map(|test| TestReport {
+                    name: test.name.clone(),
+                    rule: test.rule.clone(),
+                    reading: stage.reading(test),
+                    weight: test.weight,
+                    outcome: Outcome::not_run(),
+                })
+                .collect(),
+        }
+    }
+
+    /// How many tests ended so.
+    pub fn count(&self, status: Status) -> usize {
+        self.tests.iter().filter(|t| t.outcome.status == status).count()
+    }
+
+    /// How the stage stands.
+    pub fn standing(&self) -> Standing {
+        let has = |status| self.count(status) > 0;
+        if self.build_error.is_some() {
+            Standing::BuildError
+        } else if has(Status::Fail) {
+            Standing::Failed
+        } else if has(Status::Undecided) {
+            Standing::Undecided
+        } else if has(Status::NotWritten) {
+            if has(Status::Pass) { Standing::Unfinished } else { Standing::NotStarted }
+        } else if has(Status::NotRun) || self.tests.is_empty() {
+            Standing::NotRun
+        } else {
+            Standing::Passed
+        }
+    }
+
+    /// The weight that its green tests carry.
+    pub fn earned_weight(&self) -> u32 {
+        self.tests.iter().filter(|t| t.outcome.status == Status::Pass).map(|t| t.weight).sum()
+    }
+
+    /// Its points.
+    pub fn points(&self) -> f64 {
+        if self.weight == 0 {
+            return 0.0;
+        }
+        f64::from(self.worth) * f64::from(self.earned_weight()) / f64::from(self.weight)
+    }
+
+    /// The test that is worth explaining: a broken rule before an open question before an empty hole.
+    pub fn first_failure(&self) -> Option<&TestReport> {
+        [Status::Fail, Status::Undecided, Status::NotWritten]
+            .iter()
+            .find_map(|&status| self.tests.iter().find(|t| t.outcome.status == status))
+    }
+}

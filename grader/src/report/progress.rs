@@ -1,0 +1,139 @@
+//! One line that says what is going on, only where a person sits: standard error is a terminal.
+//!
+//! The line names the test that has been running for longest, so that an endless loop is seen long
+//! before the backstop. A thread redraws it twice a second; when the work is done the line is gone.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The progress line.
+#[derive(Default)]
+pub struct Progress {
+    shared: Option<Arc<Shared>>,
+    drawer: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    what: String,
+    done: usize,
+    total: usize,
+    running: Vec<(String, Instant)>,
+}
+
+impl Progress {
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Self::default()
+    }
+
+    /// Shows a line if standard error is a terminal.
+    pub fn detect(plain: bool) -> Self {
+        if plain || !stderr().is_terminal() {
+            return Self::silent();
+        }
+        let shared = Arc::new(Shared::default());
+        let drawn = Arc::clone(&shared);
+        let drawer = thread::spawn(move || {
+            while !drawn.stop.load(Ordering::Relaxed) {
+                draw(&drawn.line());
+                thread::park_timeout(Duration::from_millis(500));
+            }
+            draw("");
+        });
+        Progress { shared: Some(shared), drawer: Some(drawer) }
+    }
+
+    /// Begins a piece of work with `total` steps (0: nobody knows).
+    pub fn phase(&self, what: &str, total: usize) {
+        self.change(|state| *state = State { what: what.into(), total, ..State::default() });
+    }
+
+    /// A sentence about a step without an end of its own.
+    pub fn step(&self, what: &str) {
+        self.change(|state| {
+            state.done += 1;
+            state.running = vec![(what.into(), Instant::now())];
+        });
+    }
+
+    /// A step begins.
+    pub fn begin(&self, what: &str) {
+        self.change(|state| state.running.push((what.into(), Instant::now())));
+    }
+
+    /// It ends.
+    pub fn end(&self, what: &str) {
+        self.change(|state| {
+            state.done += 1;
+            state.running.retain(|(running, _)| running != what);
+        });
+    }
+
+    fn change(&self, f: impl FnOnce(&mut State)) {
+        if let Some(shared) = &self.shared {
+            f(&mut shared.lock());
+            if let Some(drawer) = &self.drawer {
+                drawer.thread().unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let (Some(shared), Some(drawer)) = (&self.shared, self.drawer.take()) {
+            shared.stop.store(true, Ordering::Relaxed);
+            drawer.thread().unpark();
+            let _ = drawer.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self) -> String {
+        let state = self.lock();
+        let mut line = state.what.clone();
+        if state.total > 0 {
+            line += &format!(" {}/{}", state.done.min(state.total), state.total);
+        }
+        if let Some((oldest, since)) = state.running.first() {
+            line += &format!(": {oldest}");
+            let seconds = since.elapsed().as_secs();
+            if seconds >= 2 {
+                line += &format!(" ({seconds} s)");
+            }
+        }
+        line
+    }
+}
+
+fn draw(line: &str) {
+    let width = width().saturating_sub(1);
+    let line: String = line.chars().take(width).collect();
+    let mut out = stderr().lock();
+    // A terminal that is gone needs no progress.
+    let _ = write!(out, "\r\x1b[K{line}");
+    let _ = out.flush();
+}
+
+fn width() -> usize {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(stderr()) {
+        return usize::from(size.ws_col).max(20);
+    }
+    80
+}

@@ -1,0 +1,148 @@
+//! Runs many tests at once, each in a process of its own, and asks twice before it says *undecided*.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::course;
+use crate::limits::Limits;
+use crate::process;
+use crate::report::progress::Progress;
+use crate::verdict::{self, Asked, Outcome, Status};
+
+/// One test to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The program to call: the test program, or the judge.
+    pub program: PathBuf,
+    /// The subject, when the program is a judge.
+    pub subject: Option<PathBuf>,
+    /// The test.
+    pub test: String,
+    /// Its seeds.
+    pub seeds: Vec<u64>,
+    /// Variables for its environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// How to run tests.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    /// The program that sets limits (see [`limits`](crate::limits)).
+    pub helper: PathBuf,
+    /// What a process may use.
+    pub limits: course::Limits,
+    /// How many at once.
+    pub jobs: usize,
+    /// Leave the rest out when several have run into the backstop: a student who waits for twenty
+    /// endless loops learns nothing from the last sixteen.
+    pub give_up: bool,
+}
+
+/// So many tests at the backstop, and the others are left out.
+const HANGING: usize = 4;
+
+impl Runner {
+    /// Runs all jobs; the outcomes stand in the order of the jobs.
+    pub fn run(&self, jobs: &[Job], progress: &Progress) -> Vec<Outcome> {
+        let next = AtomicUsize::new(0);
+        let hanging = AtomicUsize::new(0);
+        let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+        thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, jobs.len().max(1)) {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(job) = jobs.get(at) else { return };
+                        if self.give_up && hanging.load(Ordering::Relaxed) >= HANGING {
+                            return;
+                        }
+                        progress.begin(&job.test);
+                        let outcome = self.one(job);
+                        if outcome.status == Status::Undecided {
+                            hanging.fetch_add(1, Ordering::Relaxed);
+                        }
+                        progress.end(&job.test);
+                        *lock(&outcomes[at]) = Some(outcome);
+                    }
+                });
+            }
+        });
+        let mut outcomes: Vec<Outcome> = outcomes
+            .iter()
+            .map(|slot| lock(slot).take().unwrap_or_else(Outcome::not_run))
+            .collect();
+        self.again_alone(jobs, &mut outcomes, progress);
+        outcomes
+    }
+
+    /// A machine under load makes backstops fire. So whatever is undecided runs again, alone; if that
+    /// changes nothing, the second of two such runs has answered for the others too.
+    fn again_alone(&self, jobs: &[Job], outcomes: &mut [Outcome], progress: &Progress) {
+        let mut in_vain = 0;
+        for (job, outcome) in jobs.iter().zip(outcomes) {
+            if outcome.status != Status::Undecided || (self.give_up && in_vain == 2) {
+                continue;
+            }
+            progress.begin(&job.test);
+            *outcome = self.one(job);
+            progress.end(&job.test);
+            if outcome.status == Status::Undecided {
+                in_vain += 1;
+            }
+        }
+    }
+
+    /// Runs one test.
+    pub fn one(&self, job: &Job) -> Outcome {
+        let backstop = Duration::from_secs(self.limits.backstop_seconds.max(1));
+        let mut command = self.limits().command(&self.helper, &job.program);
+        command.args(arguments(job)).envs(job.env.iter().map(|(k, v)| (k, v)));
+        let asked = Asked {
+            test: &job.test,
+            seeds: job.seeds.len(),
+            judge: job.subject.is_some(),
+            memory_mib: self.limits.memory_mib,
+            backstop,
+        };
+        match process::run(command, backstop) {
+            Ok(finished) => verdict::read(&finished, asked),
+            Err(e) => Outcome::without_line(
+                Status::Undecided,
+                format!("the grader could not run {}: {e}", shown(&job.program)),
+            ),
+        }
+    }
+
+    /// The limits of each process: less time on the processor than on the wall, so that a loop is told
+    /// from a wait.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory_mib: self.limits.memory_mib,
+            cpu_seconds: (self.limits.backstop_seconds * 2 / 3).max(1),
+        }
+    }
+}
+
+/// The command line of the test program or the judge.
+pub fn arguments(job: &Job) -> Vec<std::ffi::OsString> {
+    let seeds: Vec<String> = job.seeds.iter().map(u64::to_string).collect();
+    let mut arguments =
+        vec!["grade".into(), (&job.test).into(), "--seeds".into(), seeds.join(",").into()];
+    if let Some(subject) = &job.subject {
+        arguments.push("--subject".into());
+        arguments.push(subject.into());
+    }
+    arguments
+}
+
+fn shown(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

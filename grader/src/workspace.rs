@@ -1,0 +1,116 @@
+//! Where things lie: the workspace's root, its packages, and the one place for scratch files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::course::Course;
+use crate::{manifest, tree};
+
+/// The path of the course's description, from the root.
+pub const COURSE: &str = "grader/course.toml";
+
+/// A course workspace on disk: the reference, a starter, or a scratch copy of one.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// The folder with `Cargo.toml` and `grader/course.toml`.
+    pub root: PathBuf,
+    /// A scratch copy builds into the target folder of the workspace it was made from, so that
+    /// dependencies are compiled once.
+    pub shared_target: Option<PathBuf>,
+}
+
+impl Workspace {
+    /// Walks up from `start` to the folder that holds `grader/course.toml`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(start: &Path) -> Result<Self> {
+        let start = start
+            .canonicalize()
+            .with_context(|| format!("the folder {} cannot be opened", start.display()))?;
+        let root = start.ancestors().find(|folder| folder.join(COURSE).is_file());
+        match root {
+            Some(root) => Ok(Workspace { root: root.to_owned(), shared_target: None }),
+            None => bail!(
+                "no course here: neither {} nor a folder above it holds {COURSE}\nGo to the folder of the course and try again.",
+                start.display()
+            ),
+        }
+    }
+
+    /// Reads `grader/course.toml`.
+    ///
+    /// # Errors
+    /// It cannot be read, or says what makes no sense.
+    pub fn course(&self) -> Result<Course> {
+        Course::parse(&self.read(COURSE)?)
+    }
+
+    /// Reads a text file of the workspace.
+    ///
+    /// # Errors
+    /// As for reading files, with the name.
+    pub fn read(&self, path: &str) -> Result<String> {
+        std::fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
+    }
+
+    /// Name and folder (relative, with slashes) of each package of the workspace.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read.
+    pub fn packages(&self) -> Result<BTreeMap<String, String>> {
+        let members = manifest::members(&self.read("Cargo.toml")?)?;
+        let mut packages = BTreeMap::new();
+        for folder in members {
+            let name = manifest::package_name(&self.read(&format!("{folder}/Cargo.toml"))?)
+                .with_context(|| format!("{folder}/Cargo.toml names no package"))?;
+            packages.insert(name, folder);
+        }
+        Ok(packages)
+    }
+
+    /// The folders of the packages that students write in.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read, or a stage with a package that is not in the workspace.
+    pub fn student_folders(&self, course: &Course) -> Result<BTreeMap<String, String>> {
+        let packages = self.packages()?;
+        let mut folders = BTreeMap::new();
+        for package in course.packages() {
+            let Some(folder) = packages.get(package) else {
+                bail!("{COURSE} speaks of a package `{package}`, which is not in the workspace");
+            };
+            folders.insert(package.to_owned(), folder.clone());
+        }
+        Ok(folders)
+    }
+
+    /// Cargo's target folder for this workspace.
+    pub fn target(&self) -> PathBuf {
+        if let Some(shared) = &self.shared_target {
+            return shared.clone();
+        }
+        match std::env::var_os("CARGO_TARGET_DIR") {
+            Some(folder) => self.root.join(folder),
+            None => self.root.join("target"),
+        }
+    }
+
+    /// A scratch copy with these files, below the scratch folder.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn copy(&self, name: &str, files: &tree::Files) -> Result<Workspace> {
+        let root = self.scratch().join(name);
+        tree::sync(&root, files)?;
+        let root = root.canonicalize().with_context(|| format!("{} is gone", root.display()))?;
+        Ok(Workspace { root, shared_target: Some(self.target()) })
+    }
+
+    /// The one place for files of the grader.
+    pub fn scratch(&self) -> PathBuf {
+        self.target().join("grade")
+    }
+}
