@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the client, elsewhere | [`Error::Region`] |
 //! | the client, with another request | [`Error::UnknownCf`], [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::AnswerTooLarge`], [`Error::Refused`] |
-//! | the operator | [`Error::NotADirectory`], [`Error::InUse`], [`Error::Corrupt`], [`Error::Io`] |
+//! | the operator | [`Error::NotADirectory`], [`Error::Unusable`], [`Error::InUse`], [`Error::CannotListen`], [`Error::Corrupt`], [`Error::Io`] |
 //!
 //! Two questions matter to a caller more than the text: did it surely not happen
 //! ([`Error::is_definite`]), and would every replica fail alike ([`Error::is_deterministic`])? The
@@ -18,7 +18,7 @@ use proto::errorpb;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in project 1, and in whatever stands behind a [`Storage`](crate::Storage).
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The request went to the wrong place; the answer's `region_error` says where to go. The client
     /// refreshes its region cache and tries again.
@@ -62,9 +62,31 @@ pub enum Error {
     #[error("{} is not a directory: give --data a directory, it is created if missing", .0.display())]
     NotADirectory(PathBuf),
 
+    /// The data directory, or the database in it, cannot be opened, created or written.
+    #[error("{} cannot be used ({what}): make it writable, or give --data another directory", .path.display())]
+    Unusable {
+        /// The directory or the file.
+        path: PathBuf,
+        /// What the system said.
+        what: String,
+    },
+
     /// Another process has the database open.
     #[error("{} is in use by another process: stop it, or give --data another directory", .0.display())]
     InUse(PathBuf),
+
+    /// The server cannot listen where it was told to.
+    #[error(
+        "cannot listen on {addr} ({why}): give {flag} an address of this machine with a free port, or port 0 to have one picked"
+    )]
+    CannotListen {
+        /// The option that the address came from.
+        flag: &'static str,
+        /// The address, as it was given.
+        addr: String,
+        /// What the system said.
+        why: String,
+    },
 
     /// The database's bytes are not what redb wrote.
     #[error(

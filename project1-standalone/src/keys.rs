@@ -14,6 +14,9 @@
 /// The engine prefix of raw data.
 pub const RAW_PREFIX: u8 = b'r';
 
+/// The engine prefix of what the scheduler (PD) remembers. It is no letter of a region's data.
+pub const PD_PREFIX: u8 = b'p';
+
 /// Where the tail region starts: the memcomparable encoding of eight `ff` bytes, which is above every
 /// position that a sensible key has.
 pub const TAIL_START: [u8; 18] = [

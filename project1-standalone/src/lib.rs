@@ -12,6 +12,8 @@
 //! - [`keys`]: how a user's key becomes an engine key, so that raw and transactional data can share
 //!   one store and one map of regions.
 //! - [`latches`]: one writer a key, where a handler must read before it writes.
+//! - [`server`] and [`pd`]: the edge, where sockets, threads and the machine's clock are; and the solo PD, which
+//!   shows official clients the way. (Feature `server`, on by default.)
 //!
 //! # One write, and one crash
 //!
@@ -37,7 +39,11 @@ pub mod engine;
 mod error;
 pub mod keys;
 pub mod latches;
+#[cfg(feature = "server")]
+pub mod pd;
 pub mod raw;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod storage;
 
 pub use error::{Error, Result};

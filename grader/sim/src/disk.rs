@@ -147,6 +147,16 @@ impl DiskImage {
         }
     }
 
+    /// A disk that certainly holds these bytes.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        DiskImage { synced: bytes, ..Self::default() }
+    }
+
+    /// What survives for certain: all that was synced.
+    pub fn synced(&self) -> &[u8] {
+        &self.synced
+    }
+
     /// How many syncs there were.
     pub fn syncs(&self) -> u64 {
         self.syncs

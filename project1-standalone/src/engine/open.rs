@@ -39,20 +39,20 @@ impl Engine {
     /// Opens the database `name` in the directory `dir`; creates what is missing.
     ///
     /// # Errors
-    /// [`Error::NotADirectory`], [`Error::InUse`], [`Error::Corrupt`] or [`Error::Io`], each naming the
-    /// path.
+    /// [`Error::NotADirectory`], [`Error::InUse`], [`Error::Corrupt`] or [`Error::Unusable`], each naming
+    /// the path; [`Error::Io`] when the disk fails while the tables are created.
     pub fn open(dir: &Path, name: &str, options: &Options) -> Result<Self> {
-        let io = |doing| move |e: io::Error| Error::Io { doing, what: with_path(dir, &e) };
+        let unusable = |e: io::Error| Error::Unusable { path: dir.to_owned(), what: e.to_string() };
         if dir.exists() && !dir.is_dir() {
             return Err(Error::NotADirectory(dir.to_owned()));
         }
-        fs::create_dir_all(dir).map_err(io("create the data directory"))?;
+        fs::create_dir_all(dir).map_err(unusable)?;
         let path = dir.join(name);
         let new = !path.exists();
         let db = options.builder().create(&path).map_err(|e| open_error(&path, e))?;
         if new {
             // The file's name must survive a power cut, too, not only its contents.
-            sync_dir(dir).map_err(io("sync the data directory"))?;
+            sync_dir(dir).map_err(unusable)?;
         }
         Self::with_tables(db, options)
     }
@@ -107,10 +107,6 @@ fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn with_path(path: &Path, what: &dyn std::fmt::Display) -> String {
-    format!("{}: {what}", path.display())
-}
-
 fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     let corrupt = |what| Error::Corrupt { file: path.display().to_string(), what };
     match error {
@@ -125,7 +121,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
         {
             corrupt(e.to_string())
         }
-        other => Error::Io { doing: "open the database", what: with_path(path, &other) },
+        other => Error::Unusable { path: path.to_owned(), what: other.to_string() },
     }
 }
 

@@ -1,0 +1,4 @@
+//! What binds the suite to this crate.
+
+pub mod subject;
+mod tricky;
