@@ -1,0 +1,3 @@
+//! Interoperability: one module for each thing that must fit.
+
+mod wire;
