@@ -1,7 +1,7 @@
 //! The official client calls every method of our services, in memory.
 //!
 //! A call's address is a path, `/tikvpb.Tikv/KvGet`, that each side has made from the names in its
-//! own `.proto` files. The client (tonic 0.10) builds a request; [`Bridge`] carries the path over to
+//! own `.proto` files. The client (tonic 0.10) builds a request; `Bridge` carries the path over to
 //! our service (tonic 0.14), whose stub answers with the name of the method it was reached by. A
 //! path that our service does not know is answered UNIMPLEMENTED by tonic itself. That both sides
 //! agree on what is a stream, and of what, is a matter of types: the table would not compile.

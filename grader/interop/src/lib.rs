@@ -16,7 +16,7 @@
 //! - [`calls`] lets the official client call every method of our services, to see that each call
 //!   arrives at the method it was meant for.
 //!
-//! The official types come from [`official`], a crate beside this one, and are another generation
+//! The official types come from a crate beside this one, `official`, and are another generation
 //! of the same libraries (prost 0.12 and tonic 0.10, not 0.14): an independent encoder.
 //!
 //! Left out: kvproto has more messages than we do, and nothing here says that ours are enough. That
