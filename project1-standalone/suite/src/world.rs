@@ -145,7 +145,7 @@ impl<'w, 'a> Kv<'w, 'a> {
     fn done(&mut self, input: Input) -> Outcome<Result<(), StorageError>> {
         match self.say(input)?.pop() {
             Some(Effect::Done(result)) => Ok(result),
-            other => Err(nonsense(&other)),
+            other => Err(nonsense(other.as_ref())),
         }
     }
 
@@ -215,7 +215,7 @@ impl<'w, 'a> Kv<'w, 'a> {
     ) -> Outcome<Result<Option<Vec<u8>>, StorageError>> {
         match self.say(Input::Get { reader: reader.0, cf, key: key.to_vec() })?.pop() {
             Some(Effect::Value(result)) => Ok(result),
-            other => Err(nonsense(&other)),
+            other => Err(nonsense(other.as_ref())),
         }
     }
 
@@ -253,7 +253,7 @@ impl<'w, 'a> Kv<'w, 'a> {
         let walk = Input::Walk { reader: reader.0, cf, start, end, reverse, moves };
         match self.say(walk)?.pop() {
             Some(Effect::Walked(result)) => expect_ok("StorageReader::iter_cf", result),
-            other => Err(nonsense(&other)),
+            other => Err(nonsense(other.as_ref())),
         }
     }
 
@@ -263,7 +263,7 @@ impl<'w, 'a> Kv<'w, 'a> {
     /// As [`Kv::in_memory`].
     pub fn try_call<C: Call>(&mut self, request: C) -> Outcome<Result<C::Response, StorageError>> {
         let mut answers = self.calls(0, vec![request])?;
-        answers.pop().ok_or_else(|| nonsense(&None))
+        answers.pop().ok_or_else(|| nonsense(None))
     }
 
     /// One raw call, which must be answered with a response.
@@ -296,10 +296,10 @@ impl<'w, 'a> Kv<'w, 'a> {
         for effect in self.say(Input::Calls { seed, calls })? {
             match effect {
                 Effect::Answer(at, answer) => {
-                    let slot = answers.get_mut(at as usize).ok_or_else(|| nonsense(&None))?;
+                    let slot = answers.get_mut(at as usize).ok_or_else(|| nonsense(None))?;
                     *slot = Some(match answer {
                         Ok(bytes) => {
-                            Ok(C::Response::decode(&bytes[..]).map_err(|_| nonsense(&None))?)
+                            Ok(C::Response::decode(&bytes[..]).map_err(|_| nonsense(None))?)
                         }
                         Err(error) => Err(error),
                     });
@@ -311,10 +311,10 @@ impl<'w, 'a> Kv<'w, 'a> {
                         format!("{count} of them wait, and nobody is left who could wake them"),
                     ));
                 }
-                other => return Err(nonsense(&Some(other))),
+                other => return Err(nonsense(Some(&other))),
             }
         }
-        answers.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| nonsense(&None))
+        answers.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| nonsense(None))
     }
 }
 
@@ -322,7 +322,7 @@ impl<'w, 'a> Kv<'w, 'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Reader(u32);
 
-fn nonsense(effect: &Option<Effect>) -> Failure {
+fn nonsense(effect: Option<&Effect>) -> Failure {
     Failure::Ended { how: format!("the subject answered something that was not asked: {effect:?}") }
 }
 

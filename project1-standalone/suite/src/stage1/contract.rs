@@ -9,8 +9,8 @@ use proto::kvrpcpb::{
 use sim::failure::{Failure, Outcome};
 use sim::harness::Test;
 
-use crate::protocol::{Fault, Standalone};
-use crate::world::{Call, Kv, World};
+use crate::protocol::{Cf, Fault, Standalone};
+use crate::world::{Call, Kv, World, raw_key, raw_pair};
 
 pub(super) fn tests() -> Vec<Test<Standalone>> {
     sim::tests!("contract.rs":
@@ -187,16 +187,29 @@ fn raw_delete_refuses_in_its_error_field(run: &mut World) -> Outcome {
     refused(&mut kv, long, "a long key", &KEY_WORDS)
 }
 
-/// RawScan's response has no `error` field. As in TiKV, a refusal is the `error` of a first and only pair.
+/// RawScan's response has no `error` field. As in TiKV, a refusal is the `error` of a first and only pair; a
+/// valid scan has no such pair.
 fn raw_scan_refuses_in_a_first_pair(run: &mut World) -> Outcome {
     let mut kv = Kv::in_memory(run)?;
-    let request = RawScanRequest { cf: "nonsense".into(), limit: 3, ..Default::default() };
+    kv.write(vec![raw_pair(Cf::Default, b"k", b"v")])?;
+    let request = RawScanRequest { limit: 3, ..Default::default() };
+    let seen = kv.call(request.clone())?;
+    if seen.kvs.len() != 1 || seen.kvs.iter().any(|pair| pair.error.is_some()) {
+        return Err(Failure::broke(
+            "a valid RawScan is not answered with the pairs of its range",
+            "the range holds k=v, and nothing is wrong with the request",
+            format!("the answer is {seen:?}"),
+        ));
+    }
+    let request = RawScanRequest { cf: "nonsense".into(), ..request };
     refused(&mut kv, request, "an unknown family", &["nonsense"])
 }
 
-/// All other raw calls refuse an unknown column family and an over-long key inside their response, too.
+/// All other raw calls refuse an unknown column family and an over-long key inside their response, too, and
+/// leave the data alone.
 fn the_other_calls_refuse_in_the_response(run: &mut World) -> Outcome {
-    let mut kv = Kv::in_memory(run)?;
+    let mut kv = Kv::on_disk(run)?;
+    kv.write(vec![raw_pair(Cf::Default, b"k", b"v")])?;
     let why = "an unknown family";
     let words = ["nonsense"];
     let cf = || "nonsense".to_owned();
@@ -214,7 +227,7 @@ fn the_other_calls_refuse_in_the_response(run: &mut World) -> Outcome {
         why,
         &KEY_WORDS,
     )?;
-    let keys = vec![long_key()];
+    let keys = vec![b"k".to_vec().into(), long_key()];
     refused(
         &mut kv,
         RawBatchGetRequest { keys: keys.clone(), ..Default::default() },
@@ -222,7 +235,15 @@ fn the_other_calls_refuse_in_the_response(run: &mut World) -> Outcome {
         &KEY_WORDS,
     )?;
     refused(&mut kv, RawBatchDeleteRequest { keys, ..Default::default() }, why, &KEY_WORDS)?;
-    refused(&mut kv, RawCasRequest { key: long_key(), ..Default::default() }, why, &KEY_WORDS)
+    refused(&mut kv, RawCasRequest { key: long_key(), ..Default::default() }, why, &KEY_WORDS)?;
+    match kv.get_now(Cf::Default, &raw_key(b"k"))? {
+        Some(_) => Ok(()),
+        None => Err(Failure::broke(
+            "a refused request changed the data",
+            "every request was refused, a batch delete of \"k\" among them",
+            "\"k\" is gone",
+        )),
+    }
 }
 
 /// When the storage says that the request is at the wrong place, the response says so in `region_error`, with

@@ -32,9 +32,9 @@ fn what_was_acknowledged_survives_a_power_cut(run: &mut World) -> Outcome {
         let (key, value) = (format!("key{round}"), format!("value{round}"));
         kv.write(vec![put(Cf::Default, &key, &value), put(Cf::Lock, "latest", &key)])?;
         if round % 2 == 0 {
-            kv.power_cut()?
+            kv.power_cut()?;
         } else {
-            kv.crash()?
+            kv.crash()?;
         }
         for (cf, key, expected) in [(Cf::Default, &key[..], &value), (Cf::Lock, "latest", &key)] {
             let seen = kv.get_now(cf, key.as_bytes())?;

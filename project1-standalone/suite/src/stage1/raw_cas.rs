@@ -159,7 +159,7 @@ fn an_atomic_delete_does_not_fall_into_a_swap(run: &mut World) -> Outcome {
 /// has changed since refuses the write. Without it, a swap could span two leaderships and undo a write it
 /// never saw.
 fn a_swap_computed_in_an_older_term_is_refused(run: &mut World) -> Outcome {
-    let mut kv = Kv::in_memory(run)?;
+    let mut kv = Kv::on_disk(run)?;
     kv.set_term(7)?;
     let answer = kv.call(cas(b"k", None, b"v"))?;
     let wrong = kv.call(RawCasRequest {

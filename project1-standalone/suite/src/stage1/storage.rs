@@ -3,11 +3,12 @@
 use sim::failure::{Failure, Outcome, show};
 use sim::harness::Test;
 
-use crate::protocol::{CFS, Cf, Change, Standalone};
+use crate::protocol::{CFS, Cf, Change, Move, Standalone};
 use crate::world::{Kv, World, show_value};
 
 pub(super) fn tests() -> Vec<Test<Standalone>> {
     sim::tests!("storage.rs":
+        a_new_store_is_empty,
         a_write_is_seen_by_the_next_reader,
         an_empty_value_is_not_an_absent_one,
         a_batch_is_applied_in_its_order,
@@ -42,6 +43,30 @@ fn put(cf: Cf, key: &[u8], value: &[u8]) -> Change {
 
 fn delete(cf: Cf, key: &[u8]) -> Change {
     Change::Delete(cf, key.to_vec())
+}
+
+/// A store that was never written to can be read: no key has a value, and a cursor finds no pair, in every
+/// column family.
+///
+/// Hint: a reader is a snapshot of the engine (`Engine::snapshot`), wrapped in an `EngineReader`.
+fn a_new_store_is_empty(run: &mut World) -> Outcome {
+    let mut kv = Kv::on_disk(run)?;
+    let reader = kv.open_reader(1)?;
+    for cf in CFS {
+        let value = kv.get(reader, cf, b"k")?;
+        let pairs = kv.walk(reader, cf, (b"", b"\xff"), false, vec![Move::Advance])?;
+        if value.is_some() || pairs != [None] {
+            return Err(Failure::broke(
+                "a new store is not empty",
+                "nothing was ever written to it",
+                format!(
+                    "{cf:?} holds k={}, and a cursor finds {pairs:?}",
+                    show_value(value.as_ref())
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// When `write` has returned, every reader that is opened from then on sees the batch: this is the
