@@ -12,8 +12,8 @@
 //! - [`keys`]: how a user's key becomes an engine key, so that raw and transactional data can share
 //!   one store and one map of regions.
 //! - [`latches`]: one writer a key, where a handler must read before it writes.
-//! - [`server`] and [`pd`]: the edge, where sockets, threads and the machine's clock are; and the solo PD, which
-//!   shows official clients the way. (Feature `server`, on by default.)
+//! - `server` and `pd`: the edge, where sockets, threads and the machine's clock are; and the solo PD,
+//!   which shows official clients the way. (Feature `server`, on by default.)
 //!
 //! # One write, and one crash
 //!

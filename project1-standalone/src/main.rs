@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use standalone::server::{Config, Standalone};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// A key-value store that speaks TiKV's raw API, with a solo PD so that official clients find it.
 #[derive(Parser)]
@@ -30,12 +31,13 @@ struct Args {
 
     /// What to log, to standard error: error, warn, info, debug, trace, or a filter like `standalone=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
-    log: EnvFilter,
+    log: Targets,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(args.log).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(args.log);
+    tracing_subscriber::registry().with(log).init();
     let config = Config {
         addr: args.addr,
         pd_addr: args.pd_addr,

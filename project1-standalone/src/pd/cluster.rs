@@ -78,7 +78,7 @@ impl Cluster {
                 start_key: start.into(),
                 end_key: end.into(),
                 region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-                peers: vec![peer.clone()],
+                peers: vec![peer],
             };
             Placed { region, leader: Some(peer) }
         };
@@ -150,17 +150,16 @@ impl Cluster {
         let in_range = |placed: &&Placed| {
             request.end_key.is_empty() || placed.region.start_key < request.end_key
         };
-        let wanted = || {
-            self.regions[first..].iter().take_while(in_range).take(limit.unwrap_or(usize::MAX))
-        };
+        let wanted =
+            || self.regions[first..].iter().take_while(in_range).take(limit.unwrap_or(usize::MAX));
         ScanRegionsResponse {
             header: self.header(None),
             region_metas: wanted().map(|placed| placed.region.clone()).collect(),
-            leaders: wanted().map(|placed| placed.leader.clone().unwrap_or_default()).collect(),
+            leaders: wanted().map(|placed| placed.leader.unwrap_or_default()).collect(),
             regions: wanted()
                 .map(|Placed { region, leader }| pdpb::Region {
                     region: Some(region.clone()),
-                    leader: leader.clone(),
+                    leader: *leader,
                     ..Default::default()
                 })
                 .collect(),
@@ -227,12 +226,7 @@ impl Cluster {
         let found = self.check(header).and_then(|()| find());
         let placed = found.as_ref().ok().copied().flatten().cloned();
         let (region, leader) = placed.map_or((None, None), |p| (Some(p.region), p.leader));
-        GetRegionResponse {
-            header: self.header(found.err()),
-            region,
-            leader,
-            ..Default::default()
-        }
+        GetRegionResponse { header: self.header(found.err()), region, leader, ..Default::default() }
     }
 
     /// The place of the region that has `key`: the last that starts at or before it.

@@ -124,10 +124,7 @@ fn check_key(region: &Region, key: &[u8]) -> Result<()> {
 /// What of `range` is in the region.
 fn clamp(region: &Region, range: &KeyRange) -> KeyRange {
     let span = span(region);
-    KeyRange {
-        start: span.start.max(range.start.clone()),
-        end: span.end.min(range.end.clone()),
-    }
+    KeyRange { start: span.start.max(range.start.clone()), end: span.end.min(range.end.clone()) }
 }
 
 fn region_error(message: String, fill: impl FnOnce(&mut errorpb::Error)) -> Error {

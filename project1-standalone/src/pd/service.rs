@@ -4,19 +4,19 @@
 //! order, and whenever one cannot be given the stream must *end*, since the client has no timeout on
 //! it. And the safe point, which only grows.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use proto::pdpb::pd_server::Pd;
 use proto::pdpb::{
-    GetAllStoresRequest, GetAllStoresResponse, GetGcSafePointRequest,
-    GetGcSafePointResponse, GetMembersRequest, GetMembersResponse, GetRegionByIdRequest,
-    GetRegionRequest, GetRegionResponse, GetStoreRequest, GetStoreResponse, IsBootstrappedRequest,
-    IsBootstrappedResponse, ScanRegionsRequest, ScanRegionsResponse, Timestamp,
-    TsoRequest, TsoResponse, UpdateGcSafePointRequest, UpdateGcSafePointResponse,
+    GetAllStoresRequest, GetAllStoresResponse, GetGcSafePointRequest, GetGcSafePointResponse,
+    GetMembersRequest, GetMembersResponse, GetRegionByIdRequest, GetRegionRequest,
+    GetRegionResponse, GetStoreRequest, GetStoreResponse, IsBootstrappedRequest,
+    IsBootstrappedResponse, ScanRegionsRequest, ScanRegionsResponse, Timestamp, TsoRequest,
+    TsoResponse, UpdateGcSafePointRequest, UpdateGcSafePointResponse,
 };
 use tokio::sync::Mutex;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::ledger::Entry;
@@ -89,7 +89,6 @@ impl<T: Topology, S: Storage> Inner<T, S> {
         }
         Ok(*safe_point)
     }
-
 }
 
 fn unavailable(error: &Error) -> Status {
@@ -101,9 +100,10 @@ type Answered<R> = Result<Response<R>, Status>;
 
 #[tonic::async_trait]
 impl<T: Topology, S: Storage> Pd for PdService<T, S> {
-    type TsoStream = Pin<Box<dyn Stream<Item = Result<TsoResponse, Status>> + Send>>;
-
-    async fn tso(&self, request: Request<Streaming<TsoRequest>>) -> Answered<Self::TsoStream> {
+    async fn tso(
+        &self,
+        request: Request<Streaming<TsoRequest>>,
+    ) -> Answered<BoxStream<TsoResponse>> {
         let start = (request.into_inner(), self.inner.clone());
         let answers = stream::try_unfold(start, async |(mut requests, inner)| {
             let Some(request) = requests.message().await? else { return Ok(None) };
@@ -112,10 +112,7 @@ impl<T: Topology, S: Storage> Pd for PdService<T, S> {
         Ok(Response::new(Box::pin(answers.take_until(self.stop.clone().thrown()))))
     }
 
-    async fn get_members(
-        &self,
-        _: Request<GetMembersRequest>,
-    ) -> Answered<GetMembersResponse> {
+    async fn get_members(&self, _: Request<GetMembersRequest>) -> Answered<GetMembersResponse> {
         Ok(Response::new(self.inner.topology.cluster().await.get_members()))
     }
 

@@ -5,7 +5,7 @@
 //!
 //! 1. refuse what is wrong with the request itself (an unknown column family, a key or a value over
 //!    the limit), before anything is read or written;
-//! 2. turn the user's keys into engine keys ([`keys`](crate::keys));
+//! 2. turn the user's keys into engine keys ([`keys`]);
 //! 3. read through one reader, so that one request sees one moment, or write one batch, so that it
 //!    happens as a whole;
 //! 4. fill the response.

@@ -191,7 +191,9 @@ impl<S: Storage> Writer<S> {
         let merged = group.iter().flat_map(|write| write.batch.iter().cloned()).collect();
         match self.runtime.block_on(self.inner.write(&group[0].context, merged)) {
             Err(error) if error.is_definite() => {
-                group.into_iter().for_each(|write| self.commit_alone(write));
+                for write in group {
+                    self.commit_alone(write);
+                }
             }
             result => {
                 for Write { done, .. } in group {

@@ -155,6 +155,8 @@ impl<S: Storage> Tikv for TikvService<S> {
         request: Request<RawCasRequest>,
     ) -> Answer<RawCasResponse> {
         let raw = self.raw.clone();
-        answer(to_the_end(async move { raw.raw_compare_and_swap(request.into_inner()).await }).await)
+        answer(
+            to_the_end(async move { raw.raw_compare_and_swap(request.into_inner()).await }).await,
+        )
     }
 }
