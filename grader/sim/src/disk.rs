@@ -35,6 +35,7 @@ pub enum DiskOp {
         /// Byte offset in the file.
         offset: u64,
         /// What was written.
+        #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },
     /// The file was cut or grown (with zeroes) to this many bytes.

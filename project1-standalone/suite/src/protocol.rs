@@ -1,6 +1,10 @@
 //! What the judge says to a standalone store, and what the store says back.
+//!
+//! Long byte strings are marked as bytes (`serde_bytes`): a disk image crosses the pipe at each restart, and
+//! serde would otherwise take it for a list of a million numbers.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use sim::disk::DiskOp;
 use sim::seam::Protocol;
 
@@ -41,7 +45,7 @@ pub const CFS: [Cf; 3] = [Cf::Default, Cf::Lock, Cf::Write];
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Change {
     /// Set a key.
-    Put(Cf, Vec<u8>, Vec<u8>),
+    Put(Cf, Vec<u8>, #[serde(with = "serde_bytes")] Vec<u8>),
     /// Remove a key.
     Delete(Cf, Vec<u8>),
     /// Remove all keys from the first (inclusive) to the second (exclusive).
@@ -74,6 +78,7 @@ pub enum Input {
         /// What stands behind the handlers.
         backend: Backend,
         /// The bytes of the disk; ignored by [`Backend::Memory`].
+        #[serde(with = "serde_bytes")]
         disk: Vec<u8>,
     },
     /// It is this second now.
@@ -115,7 +120,7 @@ pub enum Input {
         /// Decides the order.
         seed: u64,
         /// The name of the RPC, and the encoded request.
-        calls: Vec<(String, Vec<u8>)>,
+        calls: Vec<(String, ByteBuf)>,
     },
 }
 
@@ -139,11 +144,11 @@ pub enum Effect {
     /// An [`Input`] that gives nothing was carried out.
     Done(Result<(), StorageError>),
     /// The result of a get.
-    Value(Result<Option<Vec<u8>>, StorageError>),
+    Value(Result<Option<ByteBuf>, StorageError>),
     /// The pairs of a walk, one for each move.
     Walked(Result<Vec<Pair>, StorageError>),
     /// The answer to the call at this place of the list; `Err` is a gRPC status' text.
-    Answer(u32, Result<Vec<u8>, StorageError>),
+    Answer(u32, Result<ByteBuf, StorageError>),
     /// This many calls never came to an end.
     Stuck(u32),
 }

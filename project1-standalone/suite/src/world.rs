@@ -5,6 +5,7 @@
 
 use prost::Message;
 use proto::kvrpcpb;
+use serde_bytes::ByteBuf;
 use sim::disk::{DiskImage, DiskOp};
 use sim::failure::{Failure, Outcome, show};
 use sim::harness::Run;
@@ -214,7 +215,7 @@ impl<'w, 'a> Kv<'w, 'a> {
         key: &[u8],
     ) -> Outcome<Result<Option<Vec<u8>>, StorageError>> {
         match self.say(Input::Get { reader: reader.0, cf, key: key.to_vec() })?.pop() {
-            Some(Effect::Value(result)) => Ok(result),
+            Some(Effect::Value(result)) => Ok(result.map(|value| value.map(ByteBuf::into_vec))),
             other => Err(nonsense(other.as_ref())),
         }
     }
@@ -291,8 +292,10 @@ impl<'w, 'a> Kv<'w, 'a> {
         requests: Vec<C>,
     ) -> Outcome<Vec<Result<C::Response, StorageError>>> {
         let mut answers: Vec<_> = requests.iter().map(|_| None).collect();
-        let calls: Vec<_> =
-            requests.iter().map(|r| (C::METHOD.to_owned(), r.encode_to_vec())).collect();
+        let calls: Vec<_> = requests
+            .iter()
+            .map(|r| (C::METHOD.to_owned(), ByteBuf::from(r.encode_to_vec())))
+            .collect();
         for effect in self.say(Input::Calls { seed, calls })? {
             match effect {
                 Effect::Answer(at, answer) => {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::Message;
 use proto::kvrpcpb::Context;
+use serde_bytes::ByteBuf;
 use sim::disk::RecordingDisk;
 use sim::executor::Executor;
 use sim::seam::Subject;
@@ -114,7 +115,7 @@ impl Open {
             }
             Input::Get { reader, cf, key } => {
                 let value = self.readers[&reader].get_cf(cf_name(cf), &key);
-                vec![Effect::Value(value.map_err(|e| plain(&e)))]
+                vec![Effect::Value(value.map(|v| v.map(ByteBuf::from)).map_err(|e| plain(&e)))]
             }
             Input::Walk { reader, cf, start, end, reverse, moves } => {
                 let range = KeyRange { start, end };
@@ -125,7 +126,7 @@ impl Open {
         }
     }
 
-    fn calls(&self, seed: u64, calls: Vec<(String, Vec<u8>)>) -> Vec<Effect> {
+    fn calls(&self, seed: u64, calls: Vec<(String, ByteBuf)>) -> Vec<Effect> {
         let answers = Arc::new(Mutex::new(Vec::new()));
         let mut executor = Executor::new(seed);
         for (at, (method, request)) in (0..).zip(calls) {
@@ -159,7 +160,7 @@ fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T
     value.expect("a future of the storage waits for something that never comes")
 }
 
-async fn call(api: &RawApi<Tricky>, method: &str, request: &[u8]) -> Result<Vec<u8>> {
+async fn call(api: &RawApi<Tricky>, method: &str, request: &[u8]) -> Result<ByteBuf> {
     macro_rules! dispatch {
         ($($name:literal => $handler:ident),+ $(,)?) => {
             match method {
@@ -187,8 +188,8 @@ fn decode<Q: Message + Default>(request: &[u8]) -> Q {
     Q::decode(request).expect("the judge sends well-formed requests")
 }
 
-fn encode<R: Response + Message>(result: Result<R>) -> Result<Vec<u8>> {
-    Ok(respond(result)?.encode_to_vec())
+fn encode<R: Response + Message>(result: Result<R>) -> Result<ByteBuf> {
+    Ok(respond(result)?.encode_to_vec().into())
 }
 
 fn walk(

@@ -21,6 +21,7 @@ pub(super) fn tests() -> Vec<Test<Standalone>> {
         the_other_calls_refuse_in_the_response,
         a_region_error_goes_into_its_field,
         a_failing_disk_is_never_a_success,
+        an_answer_that_is_too_large_is_refused,
     )
 }
 
@@ -303,6 +304,41 @@ fn unwell<C: Call>(kv: &mut Kv, request: C) -> Outcome {
             format!("{} answers as if nothing were wrong", C::METHOD),
             "the disk failed below it",
             format!("the answer is {response:?}"),
+        )),
+    }
+}
+
+/// An answer over 64 MiB is refused with a gRPC status, and before it was built: one request must not use up the
+/// server's memory.
+///
+/// Hint: `check_answer` after each pair, with the bytes so far.
+fn an_answer_that_is_too_large_is_refused(run: &mut World) -> Outcome {
+    let mut kv = Kv::in_memory(run)?;
+    let value = vec![b'v'; 14 << 20];
+    for key in [b"a", b"b", b"c", b"d", b"e"] {
+        kv.write(vec![raw_pair(Cf::Default, key, &value)])?;
+    }
+    let scan = |limit| RawScanRequest { limit, ..Default::default() };
+    kv.call(RawScanRequest { key_only: true, ..scan(5) })?;
+    let seen = kv.call(scan(2))?;
+    if seen.kvs.len() != 2 {
+        return Err(Failure::broke(
+            "a scan of 28 MiB is not answered",
+            "an answer may have 64 MiB",
+            format!("it returned {} of 2 pairs", seen.kvs.len()),
+        ));
+    }
+    match kv.try_call(scan(5))? {
+        Err(status) if status.text.contains("67108864") => Ok(()),
+        Err(status) => Err(Failure::broke(
+            "the refusal of a large answer does not name the limit",
+            "the limit is 67108864 bytes",
+            format!("the text is {:?}", status.text),
+        )),
+        Ok(response) => Err(Failure::broke(
+            "a scan of 70 MiB was answered",
+            "an answer may have 64 MiB (67108864 bytes)",
+            format!("it returned {} pairs", response.kvs.len()),
         )),
     }
 }

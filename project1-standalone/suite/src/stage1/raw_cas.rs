@@ -1,5 +1,6 @@
 //! Compare-and-swap, and the writes that must not fall between its read and its write.
 
+use prost::Message;
 use proto::kvrpcpb::{RawCasRequest, RawDeleteRequest, RawPutRequest};
 use sim::failure::{Failure, Outcome, show};
 use sim::harness::Test;
@@ -95,16 +96,15 @@ fn race<C: Call>(run: &mut World, name: &str, other: &C) -> Outcome {
         kv.write(vec![raw_pair(Cf::Default, b"k", b"old")])?;
         let seed = kv.rng().next_u64();
         let calls = vec![
-            ("RawCompareAndSwap".to_owned(), {
-                use prost::Message;
-                cas(b"k", Some(b"old"), b"swapped").encode_to_vec()
-            }),
-            (C::METHOD.to_owned(), other.encode_to_vec()),
+            (
+                "RawCompareAndSwap".to_owned(),
+                cas(b"k", Some(b"old"), b"swapped").encode_to_vec().into(),
+            ),
+            (C::METHOD.to_owned(), other.encode_to_vec().into()),
         ];
         let mut swapped = false;
         for effect in kv.say(Input::Calls { seed, calls })? {
             if let Effect::Answer(0, Ok(bytes)) = effect {
-                use prost::Message;
                 let answer = proto::kvrpcpb::RawCasResponse::decode(&bytes[..]).unwrap_or_default();
                 swapped = answer.succeed;
             }
