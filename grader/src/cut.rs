@@ -155,15 +155,17 @@ fn is_items(text: &str) -> bool {
 fn render(text: &str, places: &[(Block, Place)], how: Cut) -> String {
     let mut out = String::with_capacity(text.len());
     let mut blocks = places.iter().peekable();
+    // Items leave without a trace: of the blank lines round them, one is enough.
+    let mut items_left = false;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-        let Some((block, place)) = blocks.peek() else {
-            out += line;
+        let Some((block, place)) = blocks.peek().filter(|(block, _)| number >= block.begin) else {
+            let gap = out.is_empty() || out.ends_with("\n\n") || out.ends_with("{\n");
+            if !(items_left && gap && line.trim().is_empty()) {
+                out += line;
+            }
+            items_left = false;
             continue;
         };
-        if number < block.begin {
-            out += line;
-            continue;
-        }
         if number == block.begin
             && let Place::Body(function) = place
         {
@@ -180,6 +182,7 @@ fn render(text: &str, places: &[(Block, Place)], how: Cut) -> String {
             out += line;
         }
         if number == block.end {
+            items_left = how == Cut::Starter && matches!(place, Place::Items);
             blocks.next();
         }
     }

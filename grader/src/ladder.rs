@@ -5,6 +5,7 @@
 //! 1. **Each rung holds.** With the holes filled up to one of them (in course order) and the rest cut,
 //!    every test that `course.toml` places at or before that hole is green. So a student who works in
 //!    order never meets a red test that needs something later.
+//!    With none of the stage filled, nothing is green: nobody gets points for what was given.
 //! 2. **Each hole is missed.** With one hole cut from the reference, some test of its stage is red. So
 //!    none can be left out.
 //!
@@ -78,6 +79,7 @@ pub fn climb(
         let programs = Programs::of(stage, &folder, &built, false).map_err(anyhow::Error::msg)?;
         let climber =
             Climber { stage, programs: &programs, order: &order, runner: &runner, options };
+        climber.ground(&mut climbed, progress);
         for hole in &stage.holes {
             climber.rung(hole, &mut climbed, progress);
         }
@@ -97,6 +99,21 @@ struct Climber<'a> {
 impl Climber<'_> {
     fn position(&self, id: &str) -> Option<usize> {
         self.order.iter().position(|hole| *hole == id)
+    }
+
+    /// Where a student of this stage starts.
+    fn ground(&self, climbed: &mut Climbed, progress: &Progress) {
+        let Some(first) = self.stage.holes.first() else { return };
+        let all: Vec<&Test> = self.stage.tests.iter().collect();
+        progress.phase(&format!("before {}", first.id), all.len());
+        let from = self.position(&first.id).unwrap_or_default();
+        let outcomes = self.run(&all, &self.order[from..], progress);
+        for (test, _) in all.iter().zip(outcomes).filter(|(_, o)| o.status == Status::Pass) {
+            climbed.complaints.push(format!(
+                "test {}: green with no hole of stage {} filled, so its points are a gift; make it need a hole",
+                test.name, self.stage.id
+            ));
+        }
     }
 
     fn rung(&self, hole: &Hole, climbed: &mut Climbed, progress: &Progress) {

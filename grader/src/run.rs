@@ -99,7 +99,11 @@ impl Runner {
     pub fn one(&self, job: &Job) -> Outcome {
         let backstop = Duration::from_secs(self.limits.backstop_seconds.max(1));
         let mut command = self.limits().command(&self.helper, &job.program);
-        command.args(arguments(job)).envs(job.env.iter().map(|(k, v)| (k, v)));
+        // A backtrace would push what matters out of the lines that are shown; replay has it.
+        command
+            .args(arguments(job))
+            .env("RUST_BACKTRACE", "0")
+            .envs(job.env.iter().map(|(k, v)| (k, v)));
         let asked = Asked {
             test: &job.test,
             seeds: job.seeds.len(),

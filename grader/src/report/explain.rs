@@ -46,7 +46,7 @@ impl Context<'_> {
     /// The explanation of one test that did not pass.
     pub fn test(&self, report: &Report, stage: &StageReport, test: &TestReport) -> String {
         if test.outcome.status == Status::NotWritten {
-            self.next_task(stage, test)
+            self.next_task(report, stage, test)
         } else {
             self.failure(report, stage, test)
         }
@@ -103,15 +103,16 @@ impl Context<'_> {
         text
     }
 
-    fn next_task(&self, stage: &StageReport, test: &TestReport) -> String {
+    fn next_task(&self, report: &Report, stage: &StageReport, test: &TestReport) -> String {
         let (green, all) = (stage.count(Status::Pass), stage.tests.len());
-        let head = if stage.standing() == Standing::NotStarted {
+        let head = if report.partial {
+            format!("not written yet: {}", test.name)
+        } else if stage.standing() == Standing::NotStarted {
             format!("stage {}: {green} of {all} tests pass: this is where you start.", stage.id)
         } else {
             format!("stage {}: {green} of {all} tests pass, and nothing is broken.", stage.id)
         };
         let mut text = self.paint.open(head) + "\n\n";
-        // The next task is the first unwritten hole in course order, whichever a test tripped over.
         let of_stage = self.course.stages.iter().find(|s| s.id == stage.id);
         let holes = of_stage.map(|s| s.holes.as_slice()).unwrap_or_default();
         let next = holes.iter().find(|h| self.holes.state(&h.id) == State::Unwritten);
@@ -119,8 +120,15 @@ impl Context<'_> {
             let id = test.outcome.hole.as_deref()?;
             self.course.hole(id).ok().map(|(_, hole)| hole)
         };
-        if let Some(hole) = next.or_else(tripped) {
-            let label = if green == 0 { "first" } else { "next" };
+        // The next task is the first unwritten hole in course order, whichever a test tripped over; but who
+        // asked for one test wants to know what that one needs.
+        let task = if report.partial { tripped().or(next) } else { next.or_else(tripped) };
+        if let Some(hole) = task {
+            let label = match (report.partial, green) {
+                (true, _) => "needs",
+                (false, 0) => "first",
+                (false, _) => "next",
+            };
             text += &self.row(label, &self.holes.describe(hole));
             let turns =
                 of_stage.map_or(0, |s| s.tests.iter().filter(|t| t.after == hole.id).count());
@@ -132,7 +140,9 @@ impl Context<'_> {
         } else {
             text += &self.row("hole", test.outcome.hole.as_deref().unwrap_or("unknown"));
         }
-        text += &self.row("test", &test.name);
+        if !report.partial {
+            text += &self.row("test", &test.name);
+        }
         text += &self.row("rule", &test.rule);
         text += &self.row("read", &test.reading);
         text += &self.row("again", &format!("cargo grade {}", stage.id.to_lowercase()));

@@ -1,0 +1,1 @@
+//! Wrong and hostile submissions of the real stage 1 before the judge.

@@ -1,0 +1,15 @@
+//! The grader's own tests: what it must never say, and what it must.
+//!
+//! Most of them drive the program `grade` on a toy course (`tests/toy`) that builds in a second. The
+//! fixtures at the end put wrong and hostile submissions of the real stage 1 before the judge.
+
+mod support;
+
+mod author;
+mod commands;
+mod course;
+mod cutting;
+mod fixtures;
+mod lock;
+mod toy;
+mod watching;
