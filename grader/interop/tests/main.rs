@@ -1,3 +1,5 @@
 //! Interoperability: one module for each thing that must fit.
 
+mod process;
+mod raw_client;
 mod wire;
