@@ -36,7 +36,7 @@ mod standalone;
 mod stop;
 
 pub use clock::SystemClock;
-pub use group_commit::GroupCommit;
+pub use group_commit::{GROUP_BYTES, GROUP_WRITES, GroupCommit, QUEUE};
 pub use service::{MAX_REQUEST_LEN, TikvService};
 pub use standalone::{Config, Standalone};
 pub use stop::Stop;
