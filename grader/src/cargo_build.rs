@@ -1,6 +1,9 @@
 //! Builds the programs through cargo, and keeps apart what cargo says in one stream: programs,
 //! compiler errors, progress.
 //!
+//! Graded programs are built without default features: those are the edge (servers, gRPC, the command
+//! lines), which takes longer to compile than all that is graded.
+//!
 //! One call builds everything that the asked stages need, so that features are unified once and cargo
 //! schedules all of it. `--keep-going` makes a package that does not compile cost only the stages that
 //! stand on it; those fail with the compiler's text, the first error first.
@@ -117,7 +120,8 @@ pub fn build(
     if let Some(target) = &workspace.shared_target {
         command.env("CARGO_TARGET_DIR", target);
     }
-    command.args(["build", "--keep-going", "--color", "never", "--message-format"]);
+    command.args(["build", "--no-default-features", "--keep-going"]);
+    command.args(["--color", "never", "--message-format"]);
     command.arg(if colours { "json-diagnostic-rendered-ansi" } else { "json" });
     for package in &wanted.tests {
         command.args(["--package", package]);

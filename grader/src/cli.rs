@@ -282,7 +282,7 @@ impl App {
         text += &context.row("after", &test.after);
         text += &context.row("weight", &format!("{} of {}", test.weight, stage.weight()));
         text += &context.row("read", &stage.reading(test));
-        text += &context.row("run", &format!("cargo grade replay {} --seed 1", test.name));
+        text += &context.command("run", &format!("cargo grade replay {} --seed 1", test.name));
         text += &match context.long_form(&test.name) {
             none if none.is_empty() => {
                 "\n  The long form is in the suite, which does not build right now.\n".to_owned()

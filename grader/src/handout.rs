@@ -3,7 +3,7 @@
 //! The starter is computed in memory from the reference (same input, same bytes), checked, and only
 //! then written. What happens to a file:
 //!
-//! - sources of student packages: blocks are [cut](crate::cut); the crate's root gets the function
+//! - sources of student packages: blocks are [cut]; the crate's root gets the function
 //!   `hole` and the few `allow`s that cut code needs;
 //! - what only authors need is left out, and the workspace's manifest and lock file are made to fit;
 //! - `README.md` is the student's own; everything else is copied byte for byte.

@@ -67,7 +67,7 @@ pub fn climb(
         cut_package(&mut files, folder, Cut::Gate)?;
     }
     leave_out_authors_parts(workspace, &mut files)?;
-    let copy = workspace.copy("ladder", &files)?;
+    let copy = workspace.copy("ladder", files)?;
     let built = cargo_build::build(&copy, &wanted(&stages, false), options.colours, progress)?;
     let mut runner = runner(course, options)?;
     runner.give_up = false;

@@ -42,6 +42,29 @@ pub fn without_members(manifest: &str, leave_out: impl Fn(&str) -> bool) -> Resu
     Ok(manifest.to_string())
 }
 
+/// A manifest whose version carries a mark; unchanged if it has no version of its own.
+///
+/// # Errors
+/// It is no TOML.
+pub fn with_mark(manifest: &str, mark: &str) -> Result<String> {
+    let mut manifest: DocumentMut = manifest.parse().context("Cargo.toml cannot be read")?;
+    let workspace = |m: &mut DocumentMut| -> Option<String> {
+        let version = m.get_mut("workspace")?.get_mut("package")?.get_mut("version")?;
+        mark_version(version, mark)
+    };
+    let package = |m: &mut DocumentMut| -> Option<String> {
+        mark_version(m.get_mut("package")?.get_mut("version")?, mark)
+    };
+    let _ = workspace(&mut manifest).or_else(|| package(&mut manifest));
+    Ok(manifest.to_string())
+}
+
+fn mark_version(version: &mut Item, mark: &str) -> Option<String> {
+    let marked = format!("{}+{mark}", version.as_str()?.split('+').next()?);
+    *version = toml_edit::value(&marked);
+    Some(marked)
+}
+
 /// A lock file without what only the dropped packages of the workspace needed.
 ///
 /// # Errors

@@ -70,5 +70,5 @@ pub fn prepare(
             submission.display()
         );
     }
-    Ok((workspace.copy(name, &files)?, notes))
+    Ok((workspace.copy(name, files)?, notes))
 }

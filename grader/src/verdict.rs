@@ -250,7 +250,13 @@ fn signal(_: &Finished) -> Option<i32> {
 /// The last lines of both streams: what a student printed to find out, and a panic's message.
 fn last_words(stdout: &str, stderr: &str) -> String {
     const LINES: usize = 20;
+    const WIDTH: usize = 160;
     let lines: Vec<&str> =
         stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    let last = lines[lines.len().saturating_sub(LINES)..].iter();
+    let short = last.map(|line| match line.char_indices().nth(WIDTH) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => (*line).to_owned(),
+    });
+    short.collect::<Vec<_>>().join("\n")
 }

@@ -1,7 +1,9 @@
 //! Where things lie: the workspace's root, its packages, and the one place for scratch files.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
@@ -19,6 +21,8 @@ pub struct Workspace {
     /// A scratch copy builds into the target folder of the workspace it was made from, so that
     /// dependencies are compiled once.
     pub shared_target: Option<PathBuf>,
+    /// Held as long as a scratch copy is in use.
+    _lock: Option<Arc<File>>,
 }
 
 impl Workspace {
@@ -32,7 +36,7 @@ impl Workspace {
             .with_context(|| format!("the folder {} cannot be opened", start.display()))?;
         let root = start.ancestors().find(|folder| folder.join(COURSE).is_file());
         match root {
-            Some(root) => Ok(Workspace { root: root.to_owned(), shared_target: None }),
+            Some(root) => Ok(Workspace { root: root.to_owned(), shared_target: None, _lock: None }),
             None => bail!(
                 "no course here: neither {} nor a folder above it holds {COURSE}\nGo to the folder of the course and try again.",
                 start.display()
@@ -98,15 +102,34 @@ impl Workspace {
         }
     }
 
-    /// A scratch copy with these files, below the scratch folder.
+    /// A scratch copy with these files, below the scratch folder. It is ours alone until it is dropped;
+    /// another grader that wants the same copy waits.
+    ///
+    /// The copy builds into our target folder, so that dependencies are compiled once. Cargo names what
+    /// it builds after a package's name, version and path *within its workspace*, so packages of a
+    /// copy would be taken for those of the original, and one would be run in place of the other. A
+    /// mark in the version of each package (`0.1.0+submission`) keeps them apart.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn copy(&self, name: &str, files: &tree::Files) -> Result<Workspace> {
-        let root = self.scratch().join(name);
-        tree::sync(&root, files)?;
+    pub fn copy(&self, name: &str, mut files: tree::Files) -> Result<Workspace> {
+        let mut manifests = vec!["Cargo.toml".to_owned()];
+        let members = manifest::members(tree::text(&files, "Cargo.toml")?)?;
+        manifests.extend(members.into_iter().map(|folder| format!("{folder}/Cargo.toml")));
+        for path in manifests {
+            let marked = manifest::with_mark(tree::text(&files, &path)?, name)?;
+            files.insert(path, marked.into());
+        }
+        let scratch = self.scratch();
+        std::fs::create_dir_all(&scratch)
+            .with_context(|| format!("cannot make {}", scratch.display()))?;
+        let lock = File::create(scratch.join(format!("{name}.lock")))
+            .and_then(|file| file.lock().map(|()| file))
+            .with_context(|| format!("cannot lock {}", scratch.join(name).display()))?;
+        let root = scratch.join(name);
+        tree::sync(&root, &files)?;
         let root = root.canonicalize().with_context(|| format!("{} is gone", root.display()))?;
-        Ok(Workspace { root, shared_target: Some(self.target()) })
+        Ok(Workspace { root, shared_target: Some(self.target()), _lock: Some(Arc::new(lock)) })
     }
 
     /// The one place for files of the grader.

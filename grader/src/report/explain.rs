@@ -56,7 +56,8 @@ impl Context<'_> {
         let mut text = self.paint.bad(format!("stage {} does not compile", stage.id));
         text += ", so none of its tests could run. The first error:\n\n";
         text += error;
-        text += &self.row("again", &format!("cargo grade {}", stage.id.to_lowercase()));
+        text.push('\n');
+        text += &self.command("again", &format!("cargo grade {}", stage.id.to_lowercase()));
         text
     }
 
@@ -85,8 +86,8 @@ impl Context<'_> {
             text += &self.row("seed", &when(test));
         }
         let judge = if report.judge { " --judge" } else { "" };
-        text +=
-            &self.row("again", &format!("cargo grade replay {} --seed {seed}{judge}", test.name));
+        text += &self
+            .command("again", &format!("cargo grade replay {} --seed {seed}{judge}", test.name));
         text += &self.row("read", &test.reading);
         text += &self.long_form(&test.name);
         if !outcome.said.is_empty() {
@@ -136,7 +137,7 @@ impl Context<'_> {
                 let turn = if turns == 1 { "turns" } else { "turn" };
                 text += &self.row("then", &format!("{} {turn} green", count(turns, "test")));
             }
-            text += &self.row("hint", &format!("cargo grade hint {}", hole.id));
+            text += &self.command("hint", &format!("cargo grade hint {}", hole.id));
         } else {
             text += &self.row("hole", test.outcome.hole.as_deref().unwrap_or("unknown"));
         }
@@ -145,7 +146,7 @@ impl Context<'_> {
         }
         text += &self.row("rule", &test.rule);
         text += &self.row("read", &test.reading);
-        text += &self.row("again", &format!("cargo grade {}", stage.id.to_lowercase()));
+        text += &self.command("again", &format!("cargo grade {}", stage.id.to_lowercase()));
         text += &self.long_form(&test.name);
         text
     }
@@ -161,6 +162,11 @@ impl Context<'_> {
             text += &if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") };
         }
         text
+    }
+
+    /// A row that is to be copied: never wrapped.
+    pub fn command(&self, label: &str, command: &str) -> String {
+        format!("  {}  {command}\n", self.paint.dim(format!("{label:<6}")))
     }
 
     /// `  label  text`, wrapped; nothing if there is no text.
@@ -184,7 +190,8 @@ fn when(test: &TestReport) -> String {
         parts.push(format!("virtual time {} ms", outcome.virtual_ms));
     }
     if outcome.inputs > 0 {
-        parts.push(format!("after {} inputs", outcome.inputs));
+        let inputs = usize::try_from(outcome.inputs).unwrap_or(usize::MAX);
+        parts.push(format!("after {}", count(inputs, "input")));
     }
     parts.join(", ")
 }
