@@ -42,6 +42,18 @@ pub enum DiskOp {
     SetLen(u64),
     /// All that was written before is durable from here on.
     Sync,
+    /// A call failed, on order of [`RecordingDisk::fail`]: it changed nothing, and what was not synced
+    /// before may be gone.
+    Failed(DiskCall),
+}
+
+/// The calls that can be told to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DiskCall {
+    /// A write, or a change of the length.
+    Write,
+    /// A sync.
+    Sync,
 }
 
 impl std::fmt::Debug for DiskOp {
@@ -50,29 +62,78 @@ impl std::fmt::Debug for DiskOp {
             DiskOp::Write { offset, data } => write!(f, "write {} bytes at {offset}", data.len()),
             DiskOp::SetLen(len) => write!(f, "set length {len}"),
             DiskOp::Sync => f.write_str("sync"),
+            DiskOp::Failed(DiskCall::Write) => f.write_str("failed write"),
+            DiskOp::Failed(DiskCall::Sync) => f.write_str("failed sync"),
         }
     }
 }
 
-#[derive(Debug, Default)]
+type Watcher = Box<dyn Fn(DiskOp) + Send>;
+
+#[derive(Default)]
 struct Recorded {
     bytes: Vec<u8>,
     ops: Vec<DiskOp>,
+    watcher: Option<Watcher>,
+    // The calls that are left before the disk fails, and of which kind they are counted.
+    failing: Option<(DiskCall, u64)>,
+    failed: bool,
+}
+
+impl Recorded {
+    fn note(&mut self, op: DiskOp) {
+        match &self.watcher {
+            Some(watcher) => watcher(op),
+            None => self.ops.push(op),
+        }
+    }
+
+    fn allow(&mut self, call: DiskCall) -> io::Result<()> {
+        if let Some((counted, left)) = &mut self.failing
+            && *counted == call
+        {
+            *left = left.saturating_sub(1);
+            self.failed |= *left == 0;
+        }
+        if !self.failed {
+            return Ok(());
+        }
+        self.note(DiskOp::Failed(call));
+        Err(io::Error::other("the disk failed (EIO, on order of the simulator)"))
+    }
 }
 
 /// The subject's half: a file in memory that notes what is done to it. Clones share the file.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RecordingDisk(Arc<Mutex<Recorded>>);
+
+impl std::fmt::Debug for RecordingDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RecordingDisk({} bytes)", self.lock().bytes.len())
+    }
+}
 
 impl RecordingDisk {
     /// A disk that holds these bytes already.
     pub fn new(bytes: Vec<u8>) -> Self {
-        RecordingDisk(Arc::new(Mutex::new(Recorded { bytes, ops: Vec::new() })))
+        RecordingDisk(Arc::new(Mutex::new(Recorded { bytes, ..Recorded::default() })))
+    }
+
+    /// As [`RecordingDisk::new`], but each operation is told to `watcher` when it happens, and
+    /// [`RecordingDisk::take_ops`] has nothing to give. `watcher` must not use the disk.
+    pub fn watched(bytes: Vec<u8>, watcher: impl Fn(DiskOp) + Send + 'static) -> Self {
+        let watcher: Option<Watcher> = Some(Box::new(watcher));
+        RecordingDisk(Arc::new(Mutex::new(Recorded { bytes, watcher, ..Recorded::default() })))
     }
 
     /// What was done since the last call, in order.
     pub fn take_ops(&self) -> Vec<DiskOp> {
         std::mem::take(&mut self.lock().ops)
+    }
+
+    /// The `nth` call of this kind from now on (1: the next) fails, and every write and sync after it.
+    pub fn fail(&self, call: DiskCall, nth: u64) {
+        self.lock().failing = Some((call, nth.max(1)));
     }
 
     // A lock because redb asks its backend to be `Sync`; one thread uses it. A panic elsewhere
@@ -97,22 +158,26 @@ impl redb::StorageBackend for RecordingDisk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut disk = self.lock();
+        disk.allow(DiskCall::Write)?;
         disk.bytes.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-        disk.ops.push(DiskOp::SetLen(len));
+        disk.note(DiskOp::SetLen(len));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.lock().ops.push(DiskOp::Sync);
+        let mut disk = self.lock();
+        disk.allow(DiskCall::Sync)?;
+        disk.note(DiskOp::Sync);
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut disk = self.lock();
         let range = span(offset, data.len())?;
+        disk.allow(DiskCall::Write)?;
         let bytes = disk.bytes.get_mut(range).ok_or(io::ErrorKind::UnexpectedEof)?;
         bytes.copy_from_slice(data);
-        disk.ops.push(DiskOp::Write { offset, data: data.to_vec() });
+        disk.note(DiskOp::Write { offset, data: data.to_vec() });
         Ok(())
     }
 }
@@ -129,6 +194,7 @@ pub struct DiskImage {
     synced: Vec<u8>,
     pending: Vec<DiskOp>,
     syncs: u64,
+    failed: bool,
 }
 
 /// The largest disk that a subject may grow, in bytes (256 MiB); what goes beyond is ignored.
@@ -138,6 +204,10 @@ impl DiskImage {
     /// Notes one operation of the subject.
     pub fn apply(&mut self, op: DiskOp) {
         match op {
+            // After a failed call a later success proves nothing: the pages may have been dropped as clean
+            // (what PostgreSQL learned about fsync in 2018).
+            DiskOp::Sync if self.failed => {}
+            DiskOp::Failed(_) => self.failed = true,
             DiskOp::Sync => {
                 for op in std::mem::take(&mut self.pending) {
                     write_all(&mut self.synced, &op);
@@ -163,6 +233,11 @@ impl DiskImage {
         self.syncs
     }
 
+    /// Whether a call has failed.
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
     /// How many writes wait for a sync.
     pub fn unsynced(&self) -> usize {
         self.pending.len()
@@ -179,6 +254,7 @@ impl DiskImage {
     /// `rng` lets through. The image goes on from there.
     pub fn crash(&mut self, rng: &mut Rng) -> Vec<u8> {
         let mut pending = std::mem::take(&mut self.pending);
+        self.failed = false;
         // In offset order, not in the order of the calls: a disk reorders as it likes, and a draw
         // that does not depend on the caller's order replays the same for a harmless reordering.
         pending.sort_by_key(|op| match op {
@@ -227,6 +303,6 @@ fn write_all(bytes: &mut Vec<u8>, op: &DiskOp) {
         DiskOp::SetLen(len) => {
             bytes.resize(usize::try_from(*len).map_or(MAX_DISK, |len| len.min(MAX_DISK)), 0);
         }
-        DiskOp::Sync => {}
+        DiskOp::Sync | DiskOp::Failed(_) => {}
     }
 }

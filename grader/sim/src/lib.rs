@@ -15,6 +15,7 @@
 //!
 //! Around the seam stand the parts that every suite needs:
 //!
+//! - [`cluster`]: many stores in one world.
 //! - [`disk`]: a disk that remembers what was synced and loses, on a crash, some of what was not.
 //! - [`executor`]: polls futures on one thread, in an order that a seed decides.
 //! - [`rng`]: the one generator; the same seed gives the same run on every machine.
@@ -34,6 +35,7 @@
 //! on the same seam. The idea of driving the real code from one seeded loop is FoundationDB's;
 //! TigerBeetle's VOPR and `turmoil` are other forms of it.
 
+pub mod cluster;
 pub mod disk;
 pub mod executor;
 pub mod failure;
