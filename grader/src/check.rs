@@ -10,6 +10,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+use crate::anchors::anchors;
 use crate::cargo_build;
 use crate::course::{Course, Stage};
 use crate::cut;
@@ -45,7 +46,13 @@ impl fmt::Display for Complaint {
 pub fn check(workspace: &Workspace) -> Result<Vec<Complaint>> {
     let course = workspace.course()?;
     let text = workspace.read(COURSE)?;
-    let mut checker = Checker { workspace, course: &course, text: &text, complaints: Vec::new() };
+    let mut checker = Checker {
+        workspace,
+        course: &course,
+        text: &text,
+        complaints: Vec::new(),
+        missed: BTreeSet::new(),
+    };
     checker.unique_names();
     for stage in &course.stages {
         checker.stage(stage);
@@ -125,6 +132,8 @@ struct Checker<'a> {
     course: &'a Course,
     text: &'a str,
     complaints: Vec<Complaint>,
+    /// Chapters that were missed already: once is enough for all the tests that cite them.
+    missed: BTreeSet<String>,
 }
 
 impl Checker<'_> {
@@ -244,8 +253,10 @@ impl Checker<'_> {
     fn reading(&mut self, spot: &Spot, chapter: &str) {
         let (file, anchor) = chapter.split_once('#').unwrap_or((chapter, ""));
         let Ok(text) = self.workspace.read(&format!("docs/src/{file}")) else {
-            let what = format!("there is no chapter docs/src/{file}");
-            self.complain(spot.clone(), what, "correct the path");
+            if self.missed.insert(file.to_owned()) {
+                let what = format!("there is no chapter docs/src/{file}");
+                self.complain(spot.clone(), what, "write it, or correct the path");
+            }
             return;
         };
         let anchors = anchors(&text);
@@ -357,53 +368,4 @@ impl Checker<'_> {
             }
         }
     }
-}
-
-/// The anchors of a chapter, as mdBook (and GitHub) make them from headings.
-fn anchors(text: &str) -> BTreeSet<String> {
-    let mut anchors = BTreeSet::new();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut in_code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        }
-        if in_code {
-            continue;
-        }
-        for (at, _) in line.match_indices("id=\"") {
-            anchors.extend(line[at + 4..].split('"').next().map(str::to_owned));
-        }
-        let heading = line.trim_start_matches('#');
-        if heading.len() == line.len() || !heading.starts_with(' ') {
-            continue;
-        }
-        let slug = match heading.rsplit_once("{#") {
-            Some((_, id)) => id.trim_end().trim_end_matches('}').to_owned(),
-            None => slug(heading.trim()),
-        };
-        let count = seen.entry(slug.clone()).or_default();
-        anchors.insert(if *count == 0 { slug } else { format!("{slug}-{count}") });
-        *count += 1;
-    }
-    anchors
-}
-
-fn slug(heading: &str) -> String {
-    let mut slug = String::new();
-    let mut in_target = false;
-    let mut before = ' ';
-    for c in heading.chars() {
-        // Of a link only the text counts.
-        match (before, c) {
-            (']', '(') => in_target = true,
-            (_, ')') if in_target => in_target = false,
-            _ if in_target => {}
-            _ if c.is_alphanumeric() || c == '_' || c == '-' => slug.extend(c.to_lowercase()),
-            _ if c.is_whitespace() => slug.push('-'),
-            _ => {}
-        }
-        before = c;
-    }
-    slug
 }

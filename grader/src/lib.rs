@@ -14,7 +14,7 @@
 //! - **To keep one source.** The reference is the only text; [`markers`] and [`cut`] take the
 //!   solutions out of it, [`handout`] makes the starter, [`ladder`] proves that it can be climbed,
 //!   [`submission`] puts a student's files into a clean copy. [`tree`] copies, [`manifest`] edits what
-//!   cargo reads.
+//!   cargo reads, [`anchors`] knows the book's headings.
 //!
 //! What holds throughout:
 //!
@@ -29,6 +29,7 @@
 
 #![deny(missing_docs)]
 
+pub mod anchors;
 pub mod cargo_build;
 pub mod check;
 pub mod cli;

@@ -39,6 +39,7 @@ pub enum Status {
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// How it ended.
+    #[serde(rename = "verdict")]
     pub status: Status,
     /// What broke, in plain words; empty on a pass.
     pub broke: String,
@@ -148,15 +149,14 @@ fn split(stdout: &str) -> (Option<Line>, &str) {
 
 fn by_line(line: Line, finished: &Finished, asked: Asked<'_>) -> Outcome {
     let status = match (line.verdict.as_str(), finished.status.code()) {
-        ("pass", Some(0)) if line.seeds_run == asked.seeds => Status::Pass,
-        ("fail", Some(1)) if line.hole.is_some() => Status::NotWritten,
-        ("fail", Some(1)) => Status::Fail,
-        ("undecided", Some(2)) => Status::Undecided,
-        // The verdict was given, then the process hung or was ended: the line alone counts.
-        ("fail", None) => Status::Fail,
-        _ => Status::NotRun,
+        ("pass", Some(0)) if line.seeds_run == asked.seeds => Some(Status::Pass),
+        ("fail", Some(1)) if line.hole.is_some() => Some(Status::NotWritten),
+        // Without a code the process was ended by a signal after it had given its verdict.
+        ("fail", Some(1) | None) => Some(Status::Fail),
+        ("undecided", Some(2)) => Some(Status::Undecided),
+        _ => None,
     };
-    if status == Status::NotRun || line.test != asked.test {
+    let Some(status) = status.filter(|_| line.test == asked.test) else {
         let mut outcome = Outcome::without_line(
             Status::Fail,
             "the verdict line was not written by the test harness: it does not fit the test, its seeds or the exit code",
@@ -169,7 +169,7 @@ fn by_line(line: Line, finished: &Finished, asked: Asked<'_>) -> Outcome {
             format!("the test was {}, and the process ended with {}", asked.test, finished.status),
         ];
         return outcome;
-    }
+    };
     Outcome {
         status,
         broke: line.broke,

@@ -26,7 +26,13 @@ impl Paint {
     }
 
     fn style(self, code: &str, text: impl Display) -> String {
-        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        let text = text.to_string();
+        let inner = text.trim_matches('\n');
+        if !self.colours || inner.is_empty() {
+            return text;
+        }
+        // Line breaks stay outside, so that no colour runs on into what somebody else prints.
+        text.replacen(inner, &format!("\x1b[{code}m{inner}\x1b[0m"), 1)
     }
 
     /// What passed.

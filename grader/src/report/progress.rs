@@ -132,7 +132,9 @@ fn draw(line: &str) {
 
 fn width() -> usize {
     #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(stderr()) {
+    if let Ok(size) = rustix::termios::tcgetwinsize(stderr())
+        && size.ws_col > 0
+    {
         return usize::from(size.ws_col).max(20);
     }
     80

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod anchors;
 mod author;
 mod commands;
 mod course;

@@ -217,7 +217,7 @@ fn the_report_for_machines_has_it_all() {
     assert_eq!(report["course"], "0.0.1");
     assert!(report["rustc"].as_str().unwrap().starts_with("rustc 1."));
     let test = &report["stages"][1]["tests"][0];
-    assert_eq!(test["status"], "fail");
+    assert_eq!(test["verdict"], "fail");
     assert_eq!(test["broke"], "your code panicked: no scans today");
     assert_eq!(report["standings"], serde_json::json!(["passed", "failed"]));
     course.grade(&["--json", "no/such/folder/x.json"]).ends(2).complains("cannot be written");
