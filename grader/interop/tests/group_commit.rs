@@ -94,13 +94,9 @@ async fn get(storage: &GroupCommit<Gated>, key: &str) -> Option<Vec<u8>> {
     reader.get_cf(CF_DEFAULT, key.as_bytes()).unwrap()
 }
 
-fn never(_: &[Modify]) -> Result<()> {
-    Ok(())
-}
-
 #[tokio::test]
 async fn what_waits_is_committed_together_in_the_order_of_coming() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let context = Context::default();
     let mut writes = Vec::new();
     for n in 0..63 {
@@ -114,7 +110,7 @@ async fn what_waits_is_committed_together_in_the_order_of_coming() {
 
 #[tokio::test]
 async fn nobody_is_answered_before_the_commit() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let context = Context::default();
     let mut write = queued(&storage, &context, put("k", "v")).await;
     gated.permits.add_permits(1);
@@ -164,7 +160,7 @@ async fn an_unknown_fate_is_everybodys() {
 
 #[tokio::test]
 async fn different_contexts_are_not_merged() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let (old, new) = (Context::default(), Context { term: 7, ..Default::default() });
     let mut writes = Vec::new();
     for context in [&old, &old, &new, &old] {
@@ -177,7 +173,7 @@ async fn different_contexts_are_not_merged() {
 
 #[tokio::test]
 async fn a_group_has_a_limit_in_bytes() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let (context, large) = (Context::default(), "x".repeat(3 << 20));
     let mut writes = Vec::new();
     for n in 0..3 {
@@ -190,7 +186,7 @@ async fn a_group_has_a_limit_in_bytes() {
 
 #[tokio::test]
 async fn a_full_queue_makes_the_caller_wait() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let context = Context::default();
     let mut writes = Vec::new();
     // One more than the queue has places.
@@ -203,7 +199,7 @@ async fn a_full_queue_makes_the_caller_wait() {
 
 #[tokio::test]
 async fn a_write_that_nobody_waits_for_is_done_all_the_same() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let context = Context::default();
     drop(queued(&storage, &context, put("k", "v")).await);
     gated.permits.add_permits(2);
@@ -213,7 +209,7 @@ async fn a_write_that_nobody_waits_for_is_done_all_the_same() {
 
 #[tokio::test]
 async fn closing_commits_what_is_in_the_queue_and_takes_no_more() {
-    let (gated, storage) = busy(never).await;
+    let (gated, storage) = busy(|_| Ok(())).await;
     let context = Context::default();
     let write = queued(&storage, &context, put("k", "v")).await;
     let mut closing = pin!(storage.close());

@@ -1,6 +1,7 @@
 //! Interoperability: one module for each thing that must fit.
 
 mod group_commit;
+mod hostile;
 mod pd;
 mod process;
 mod raw_client;

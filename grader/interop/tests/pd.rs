@@ -1,5 +1,7 @@
 //! The solo PD: timestamps, the region map, and the store's own check of it.
 
+use std::convert::identity;
+
 use proto::kvrpcpb::{
     Context, RawDeleteRangeRequest, RawGetRequest, RawPutRequest, RawScanRequest,
 };
@@ -177,11 +179,11 @@ async fn every_answer_has_a_header() {
     macro_rules! check {
         ($($method:ident($request:expr);)+) => {
             $(for (header, fails) in [(header, false), (other, true), (None, true)] {
-                let mut request = $request;
+                let mut request = identity($request);
                 request.header = header;
                 let answer = pd.$method(request).await.unwrap().into_inner();
                 let answered = answer.header.expect("official clients panic without a header");
-                assert_eq!(answered.error.is_some(), fails, concat!(stringify!($method), " {:?}"), header);
+                assert_eq!(answered.error.is_some(), fails, "{} {header:?}", stringify!($method));
             })+
         };
     }

@@ -33,15 +33,15 @@ fn binary() -> &'static Path {
     })
 }
 
-/// The server with these arguments: its exit status, and what it said on standard error.
-pub fn run_to_end(args: &[&str]) -> (ExitStatus, String) {
-    let output = Command::new(binary())
-        .args(["--addr", "127.0.0.1:0", "--pd-addr", "127.0.0.1:0", "--log", "warn"])
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the server starts");
-    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+/// These arguments, and ports that the system picks where they name none.
+fn on_free_ports<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let mut args = args.to_vec();
+    for flag in ["--addr", "--pd-addr"] {
+        if !args.contains(&flag) {
+            args.extend([flag, "127.0.0.1:0"]);
+        }
+    }
+    args
 }
 
 /// A server that runs in a process of its own, on ports that the system picked.
@@ -57,22 +57,22 @@ pub struct Server {
 impl Server {
     /// A server in memory.
     pub fn in_memory() -> Server {
-        Self::start(&[]).unwrap_or_else(|said| panic!("the server did not start: {said}"))
+        Self::start(&[]).unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
     }
 
     /// A server on a data directory.
     pub fn on(data: &TempDir) -> Server {
         let data = data.path().to_str().expect("paths of tests are text");
         Self::start(&["--data", data])
-            .unwrap_or_else(|said| panic!("the server did not start: {said}"))
+            .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
     }
 
-    /// A server with these arguments; if it ends instead, what it said.
-    pub fn start(args: &[&str]) -> Result<Server, String> {
+    /// A server with these arguments; if it ends instead, its status and what it said on standard error.
+    pub fn start(args: &[&str]) -> Result<Server, (ExitStatus, String)> {
         let said = NamedTempFile::new().expect("there is room for a log");
         let mut child = Command::new(binary())
-            .args(["--addr", "127.0.0.1:0", "--pd-addr", "127.0.0.1:0"])
-            .args(args)
+            .args(on_free_ports(args))
+            .args(["--log", "warn"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(said.reopen().expect("the log was just made"))
@@ -87,7 +87,7 @@ impl Server {
         };
         let (addr, pd_addr) = (word("addr="), word("pd-addr="));
         let server = Server { child, said, addr, pd_addr };
-        if banner.is_empty() { Err(server.end().1) } else { Ok(server) }
+        if banner.is_empty() { Err(server.end()) } else { Ok(server) }
     }
 
     /// What it said on standard error so far.

@@ -49,6 +49,12 @@ impl Engine {
         fs::create_dir_all(dir).map_err(unusable)?;
         let path = dir.join(name);
         let new = !path.exists();
+        if !new && path.metadata().map_err(unusable)?.len() == 0 {
+            // redb would take it for a place to start in. It has written to it before it promised anything,
+            // so an empty file is what a failing file system leaves of a full one.
+            let what = "it is empty".into();
+            return Err(Error::Corrupt { file: path.display().to_string(), what });
+        }
         let db = options.builder().create(&path).map_err(|e| open_error(&path, e))?;
         if new {
             // The file's name must survive a power cut, too, not only its contents.
