@@ -7,6 +7,7 @@ mod support;
 
 mod anchors;
 mod author;
+mod book;
 mod commands;
 mod course;
 mod cutting;
