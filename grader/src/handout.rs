@@ -19,6 +19,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use toml_edit::{DocumentMut, Item};
 
+use crate::cargo_build;
 use crate::course::Course;
 use crate::cut::{self, Cut};
 use crate::manifest;
@@ -85,12 +86,13 @@ pub fn starter(workspace: &Workspace, course: &Course, until: Option<&str>) -> R
             "there is nothing to cut: no source has a `BEGIN SOLUTION` marker. This is a starter already; starters are made from the reference."
         );
     }
-    leave_out_authors_parts(workspace, &mut files)?;
+    leave_out_authors_parts(&mut files)?;
     let course = match until {
         Some(until) => shorten(&mut files, course, until)?,
         None => course.clone(),
     };
     files.insert("README.md".into(), readme(&course).into());
+    settle_lock(workspace, &mut files)?;
     let sources = folders.values().cloned().collect();
     let leaks = leaks(&original, &files, &sources);
     if !leaks.is_empty() {
@@ -167,23 +169,36 @@ fn with_prelude(text: &str, prelude: &str) -> String {
     format!("{head}{gap}{prelude}{tail}")
 }
 
-/// Makes manifest and lock file fit a tree without the authors' packages.
+/// Makes the manifest fit a tree without the authors' packages.
 ///
 /// # Errors
-/// One of them cannot be read.
-pub fn leave_out_authors_parts(workspace: &Workspace, files: &mut Files) -> Result<()> {
-    let packages = workspace.packages()?;
-    let dropped: BTreeSet<String> = packages
-        .into_iter()
-        .filter(|(_, folder)| tree::authors_only(folder))
-        .map(|(name, _)| name)
-        .collect();
+/// It cannot be read.
+pub fn leave_out_authors_parts(files: &mut Files) -> Result<()> {
     let manifest = manifest::without_members(tree::text(files, "Cargo.toml")?, tree::authors_only)?;
     files.insert("Cargo.toml".into(), manifest.into());
-    if files.contains_key("Cargo.lock") {
-        let lock = manifest::prune_lock(tree::text(files, "Cargo.lock")?, &dropped)?;
-        files.insert("Cargo.lock".into(), lock.into());
+    Ok(())
+}
+
+/// Makes the lock file fit, so that a starter builds with `--locked`. Which packages stay depends on the
+/// features that the remaining members ask for, and only cargo can say; offline, since nothing new is
+/// needed.
+fn settle_lock(workspace: &Workspace, files: &mut Files) -> Result<()> {
+    const LOCK: &str = "Cargo.lock";
+    if !files.contains_key(LOCK) {
+        return Ok(());
     }
+    let folder = workspace.scratch().join("handout");
+    tree::sync(&folder, files)?;
+    let output = cargo_build::command(&folder)
+        .args(["update", "--workspace", "--offline"])
+        .output()
+        .context("cargo cannot be started; is it on the PATH?")?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        bail!("cargo could not make the starter's lock file:\n{}", told.trim_end());
+    }
+    let lock = fs::read(folder.join(LOCK)).context("the starter's lock file is gone")?;
+    files.insert(LOCK.into(), lock);
     Ok(())
 }
 

@@ -66,7 +66,7 @@ pub fn climb(
     for folder in folders.values() {
         cut_package(&mut files, folder, Cut::Gate)?;
     }
-    leave_out_authors_parts(workspace, &mut files)?;
+    leave_out_authors_parts(&mut files)?;
     let copy = workspace.copy("ladder", files)?;
     let built = cargo_build::build(&copy, &wanted(&stages, false), options.colours, progress)?;
     let mut runner = runner(course, options)?;

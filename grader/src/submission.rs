@@ -34,7 +34,7 @@ pub fn prepare(
     name: &str,
 ) -> Result<(Workspace, Vec<String>)> {
     let mut files = tree::read_course(&workspace.root)?;
-    leave_out_authors_parts(workspace, &mut files)?;
+    leave_out_authors_parts(&mut files)?;
     let given: Vec<&str> =
         course.stages.iter().flat_map(|s| s.given.iter().map(String::as_str)).collect();
     let (mut notes, mut found) = (Vec::new(), 0);

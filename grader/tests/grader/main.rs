@@ -12,6 +12,6 @@ mod commands;
 mod course;
 mod cutting;
 mod fixtures;
-mod lock;
+mod manifests;
 mod toy;
 mod watching;
