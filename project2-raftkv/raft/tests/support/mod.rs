@@ -1,0 +1,3 @@
+//! What binds the suites to this crate.
+
+pub mod subject;
