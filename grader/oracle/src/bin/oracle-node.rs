@@ -1,0 +1,9 @@
+//! The Raft suite against raft-rs, as a program: `oracle-node grade TEST --seeds 1,2,3`.
+//!
+//! With `ORACLE_LIE` set, raft-rs behind a lie.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sim::harness::run_tests(raft_suite::tests(), oracle::Oracle::from_environment)
+}

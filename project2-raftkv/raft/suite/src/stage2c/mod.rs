@@ -1,0 +1,12 @@
+//! Stage 2C, the half of it that is Raft's: snapshots and log compaction (section 7 of the paper).
+
+mod storm;
+
+use sim::harness::Test;
+
+use crate::protocol::RaftNode;
+
+/// The tests, in course order.
+pub fn tests() -> Vec<Test<RaftNode>> {
+    [storm::tests()].into_iter().flatten().collect()
+}

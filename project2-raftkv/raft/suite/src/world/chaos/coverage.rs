@@ -1,0 +1,59 @@
+//! What a run exercised.
+
+/// Counts of what happened in one run, or in many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Terms that had a leader.
+    pub elections: u64,
+    /// Times that a node dropped entries which were not committed.
+    pub truncations: u64,
+    /// Snapshots that were installed.
+    pub snapshots: u64,
+    /// Logs that were cut at the front.
+    pub compactions: u64,
+    /// Nodes that were killed.
+    pub crashes: u64,
+    /// Of these, with a Ready on its way to the disk, which was lost.
+    pub crashes_before_persist: u64,
+    /// Of these, with a Ready on disk whose messages had not left.
+    pub crashes_between_persist_and_send: u64,
+    /// Times that links went dead.
+    pub partitions: u64,
+    /// Messages that were sent.
+    pub messages: u64,
+    /// Messages that were lost by the network.
+    pub lost: u64,
+    /// Messages that were delivered twice.
+    pub duplicated: u64,
+    /// Messages that were overtaken by a later one of the same link.
+    pub reordered: u64,
+    /// Proposals that a leader took.
+    pub proposals: u64,
+    /// Reads that were asked for.
+    pub reads: u64,
+    /// Reads that were released.
+    pub reads_released: u64,
+}
+
+impl Coverage {
+    /// Each count with its name.
+    pub fn counts(&self) -> [(&'static str, u64); 15] {
+        [
+            ("elections", self.elections),
+            ("truncations", self.truncations),
+            ("snapshots", self.snapshots),
+            ("compactions", self.compactions),
+            ("crashes", self.crashes),
+            ("crashes before persist", self.crashes_before_persist),
+            ("crashes between persist and send", self.crashes_between_persist_and_send),
+            ("partitions", self.partitions),
+            ("messages", self.messages),
+            ("lost", self.lost),
+            ("duplicated", self.duplicated),
+            ("reordered", self.reordered),
+            ("proposals", self.proposals),
+            ("reads", self.reads),
+            ("reads released", self.reads_released),
+        ]
+    }
+}
