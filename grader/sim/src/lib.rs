@@ -36,10 +36,18 @@
 //! TigerBeetle's VOPR and `turmoil` are other forms of it.
 
 pub mod cluster;
+pub mod coverage;
 pub mod disk;
 pub mod executor;
 pub mod failure;
 pub mod harness;
+pub mod history;
+pub mod linear;
 pub mod link;
+pub mod monitors;
 pub mod rng;
+pub mod scenario;
 pub mod seam;
+pub mod shrink;
+pub mod trace;
+pub mod world;

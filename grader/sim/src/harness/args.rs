@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(super) enum Command {
-    Grade { test: String, seeds: Vec<u64>, subject: Option<PathBuf> },
+    Grade { test: String, seeds: Vec<u64>, subject: Option<PathBuf>, trace: Option<PathBuf> },
     List,
     Subject,
     Libtest,
@@ -25,15 +25,16 @@ fn grade(args: &[String]) -> Result<Command, String> {
     let [test, options @ ..] = args else {
         return Err("grade needs the name of a test".into());
     };
-    let (mut seeds, mut subject) = (vec![1], None);
+    let (mut seeds, mut subject, mut trace) = (vec![1], None, None);
     for option in options.chunks(2) {
         match option {
             [name, value] if name == "--seeds" => seeds = parse_seeds(value)?,
             [name, value] if name == "--subject" => subject = Some(PathBuf::from(value)),
+            [name, value] if name == "--trace" => trace = Some(PathBuf::from(value)),
             _ => return Err(format!("what is {option:?}?")),
         }
     }
-    Ok(Command::Grade { test: test.clone(), seeds, subject })
+    Ok(Command::Grade { test: test.clone(), seeds, subject, trace })
 }
 
 fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
@@ -46,7 +47,7 @@ fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
 
 pub(super) fn usage(why: &str) -> ExitCode {
     eprintln!(
-        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] | tests | subject"
+        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] [--trace FILE] | tests | subject"
     );
     ExitCode::from(3)
 }

@@ -4,8 +4,10 @@
 //! student's crate calls [`run_tests`] with a function that makes a subject, the judge calls
 //! [`run_judge`]. Both understand:
 //!
-//! - `grade TEST --seeds 1,2 [--subject PATH]`: run one test, print the verdict as a line of JSON
-//!   (`report`), exit with 0 (pass), 1 (fail), 2 (undecided) or 3 (bad usage);
+//! - `grade TEST --seeds 1,2 [--subject PATH] [--trace FILE]`: run one test, print the verdict as a line of JSON
+//!   (`report`), exit with 0 (pass), 1 (fail), 2 (undecided) or 3 (bad usage). A seed that fails in a
+//!   simulated world is run again: does it fail the same way, and can the plan be shorter? With `--trace` the
+//!   last run's trace is written;
 //! - `tests`: list the tests with their rules, as JSON lines;
 //! - `subject` (test program only): answer the judge's questions;
 //! - anything else (test program only): what `cargo test` passes on, by way of `libtest-mimic`.
@@ -18,12 +20,17 @@ mod args;
 pub mod panics;
 mod report;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use crate::cluster::digest::Hasher;
+use crate::cluster::protocol::Micros;
+use crate::coverage::Coverage;
 use crate::failure::{Failure, Outcome};
 use crate::link::{InProcess, Launch, Link, Process, serve};
 use crate::rng::Rng;
 use crate::seam::{Protocol, Subject};
+use crate::trace::{Trace, first_difference};
 use args::Command;
 
 /// One graded test: a rule, and a function that checks it through the seam.
@@ -43,10 +50,64 @@ pub struct Run<'a, P: Protocol> {
     /// The generator of this run.
     pub rng: Rng,
     launch: &'a dyn Launch<P>,
-    inputs: u64,
+    record: bool,
+    shrink: bool,
+    findings: Findings,
 }
 
-impl<P: Protocol> Run<'_, P> {
+/// What a run found out besides its verdict.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Inputs that subjects had, over all worlds of the test.
+    pub inputs: u64,
+    /// Virtual time, over all worlds of the test.
+    pub virtual_us: Micros,
+    /// The trace of the last world.
+    pub trace: Trace,
+    /// A hash over all worlds.
+    pub hash: Option<u64>,
+    /// What was exercised.
+    pub coverage: Coverage,
+    /// The shortest plan that still fails, for people.
+    pub shrunk: Option<String>,
+}
+
+impl<'a, P: Protocol> Run<'a, P> {
+    /// A run outside the test programs: for tests of the simulator, examples and tools.
+    pub fn new(seed: u64, name: &str, launch: &'a dyn Launch<P>) -> Self {
+        let rng = Rng::fork(seed, name);
+        Run { seed, rng, launch, record: false, shrink: false, findings: Findings::default() }
+    }
+
+    /// Keeps traces, and makes failing plans shorter before they are shown.
+    #[must_use]
+    pub fn thorough(mut self) -> Self {
+        (self.record, self.shrink) = (true, true);
+        self
+    }
+
+    /// Whether a failing plan is to be made shorter.
+    pub fn shrinking(&self) -> bool {
+        self.shrink
+    }
+
+    /// Does something that leaves no trace in the findings but the inputs that it took: a run beside this one.
+    pub fn aside<T>(&mut self, record: bool, work: impl FnOnce(&mut Self) -> T) -> (T, Findings) {
+        let kept = (std::mem::take(&mut self.findings), self.record, self.rng.clone());
+        self.record = record;
+        let result = work(self);
+        let found = std::mem::replace(&mut self.findings, kept.0);
+        self.findings.inputs += found.inputs;
+        (self.record, self.rng) = (kept.1, kept.2);
+        (result, found)
+    }
+
+    /// Notes the shortest plan that still fails, and its trace.
+    pub fn shrunk(&mut self, plan: String, trace: Trace) {
+        self.findings.shrunk = Some(plan);
+        self.findings.trace = trace;
+    }
+
     /// Starts a fresh subject. Starting another after dropping the first is a restart.
     ///
     /// # Errors
@@ -57,7 +118,28 @@ impl<P: Protocol> Run<'_, P> {
 
     /// Counts one input; worlds call it for each, reports print the sum.
     pub fn count_input(&mut self) {
-        self.inputs += 1;
+        self.findings.inputs += 1;
+    }
+
+    /// Whether worlds are to keep their traces, not only hashes.
+    pub fn recording(&self) -> bool {
+        self.record
+    }
+
+    /// A world ends: its virtual time, its trace, and what it exercised.
+    pub fn deposit(&mut self, virtual_us: Micros, trace: Trace, coverage: &Coverage) {
+        let mut hash = Hasher::default();
+        hash.number(self.findings.hash.unwrap_or_default());
+        hash.number(trace.hash());
+        self.findings.hash = Some(hash.finish());
+        self.findings.virtual_us += virtual_us;
+        self.findings.coverage.merge(coverage);
+        self.findings.trace = trace;
+    }
+
+    /// What was found so far.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
     }
 }
 
@@ -117,8 +199,8 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
         Command::Grade { subject: Some(_), .. } => {
             args::usage("this is the test program: --subject is for the judge")
         }
-        Command::Grade { test, seeds, subject: None } => {
-            grade(&tests, &test, &seeds, &InProcess(make))
+        Command::Grade { test, seeds, subject: None, trace } => {
+            grade(&tests, &test, &seeds, &InProcess(make), trace.as_deref())
         }
         Command::Bad(why) => args::usage(&why),
         Command::Libtest => libtest(tests, make),
@@ -129,8 +211,8 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
 pub fn run_judge<P: Protocol>(tests: &[Test<P>]) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::List => report::list(tests),
-        Command::Grade { test, seeds, subject: Some(program) } => {
-            grade(tests, &test, &seeds, &Process { program })
+        Command::Grade { test, seeds, subject: Some(program), trace } => {
+            grade(tests, &test, &seeds, &Process { program }, trace.as_deref())
         }
         Command::Grade { subject: None, .. } => {
             args::usage("the judge needs --subject PATH, the test program of a submission")
@@ -145,27 +227,75 @@ fn grade<P: Protocol>(
     name: &str,
     seeds: &[u64],
     launch: &dyn Launch<P>,
+    trace: Option<&Path>,
 ) -> ExitCode {
     let Some(test) = tests.iter().find(|test| test.name == name) else {
         return args::usage(&format!("there is no test called {name}; `tests` lists them"));
     };
-    let mut run = 0;
-    let mut inputs = 0;
-    let mut ended = (seeds.first().copied().unwrap_or_default(), Ok(()));
+    let mut total = report::Total::default();
+    let mut ended = Ended::default();
     for &seed in seeds {
-        let (outcome, asked) = run_once(test, seed, launch);
-        run += 1;
-        inputs += asked;
-        ended = (seed, outcome);
-        if ended.1.is_err() {
+        ended = run_to_the_end(test, seed, launch, trace.is_some());
+        total.add(&ended.findings);
+        if ended.outcome.is_err() {
             break;
         }
     }
-    report::verdict(name, ended.0, run, inputs, &ended.1)
+    let written = trace.and_then(|path| report::write_trace(path, &ended.findings.trace));
+    report::verdict(name, &total, &ended, written)
 }
 
-fn run_once<P: Protocol>(test: &Test<P>, seed: u64, launch: &dyn Launch<P>) -> (Outcome, u64) {
-    let mut run = Run { seed, rng: Rng::fork(seed, &test.name), launch, inputs: 0 };
+/// A seed's verdict, with what is known about it.
+struct Ended {
+    seed: u64,
+    outcome: Outcome,
+    findings: Findings,
+    /// Where a second run of the same seed went another way.
+    differs: Option<String>,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Ended { seed: 0, outcome: Ok(()), findings: Findings::default(), differs: None }
+    }
+}
+
+// Runs a seed; if it fails in a simulated world, once more with a trace and made shorter, to be shown.
+fn run_to_the_end<P: Protocol>(
+    test: &Test<P>,
+    seed: u64,
+    launch: &dyn Launch<P>,
+    record: bool,
+) -> Ended {
+    let (outcome, findings) = run_once(test, seed, launch, record, false);
+    let failed = matches!(&outcome, Err(failure) if !matches!(failure, Failure::Undecided { .. }));
+    if !failed || findings.hash.is_none() {
+        return Ended { seed, outcome, findings, differs: None };
+    }
+    let (again, shown) = run_once(test, seed, launch, true, true);
+    if again.is_err() && shown.hash == findings.hash {
+        return Ended { seed, outcome: again, findings: shown, differs: None };
+    }
+    let (_, third) = run_once(test, seed, launch, true, false);
+    let where_ = first_difference(&shown.trace, &third.trace);
+    let differs = where_.unwrap_or_else(|| "the runs had different lengths".into());
+    Ended {
+        seed,
+        outcome,
+        findings: Findings { trace: shown.trace, ..findings },
+        differs: Some(differs),
+    }
+}
+
+fn run_once<P: Protocol>(
+    test: &Test<P>,
+    seed: u64,
+    launch: &dyn Launch<P>,
+    record: bool,
+    shrink: bool,
+) -> (Outcome, Findings) {
+    let rng = Rng::fork(seed, &test.name);
+    let mut run = Run { seed, rng, launch, record, shrink, findings: Findings::default() };
     // A panic here is the suite's own fault (the subject's are caught at the link), and the grader's
     // own fault is never the student's.
     let outcome = panics::catch(|| (test.run)(&mut run)).unwrap_or_else(|panic| {
@@ -173,7 +303,7 @@ fn run_once<P: Protocol>(test: &Test<P>, seed: u64, launch: &dyn Launch<P>) -> (
             why: format!("the test itself panicked at {}: {}", panic.at, panic.message),
         })
     });
-    (outcome, run.inputs)
+    (outcome, run.findings)
 }
 
 /// Seeds that plain `cargo test` runs; `course.toml` says how many `cargo grade` runs.
@@ -186,8 +316,10 @@ fn libtest<P: Protocol, S: Subject<P> + 'static>(tests: Vec<Test<P>>, make: fn()
         .map(|test| {
             libtest_mimic::Trial::test(test.name.clone(), move || {
                 for seed in LIBTEST_SEEDS {
-                    let (outcome, _) = run_once(&test, seed, &InProcess(make));
-                    outcome.map_err(|failure| report::text(&test, seed, &failure))?;
+                    let ended = run_to_the_end(&test, seed, &InProcess(make), false);
+                    if let Err(failure) = &ended.outcome {
+                        return Err(report::text(&test, seed, failure, &ended).into());
+                    }
                 }
                 Ok(())
             })

@@ -1,0 +1,118 @@
+//! The compact notation: `t=12.3ms  n1@3 -> n2 Append base=4@1 [5@3]`.
+//!
+//! `n1@3` is store 1 in term 3, `5@3` the entry with index 5 of term 3. A writer remembers what a line refers to
+//! (who sent message 17), so that each line can be read alone.
+
+use std::collections::BTreeMap;
+
+use super::{Event, Line};
+use crate::cluster::protocol::NodeId;
+use crate::history::at;
+
+#[derive(Default)]
+pub(super) struct Writer {
+    terms: BTreeMap<NodeId, u64>,
+    messages: BTreeMap<u64, String>,
+    calls: BTreeMap<usize, String>,
+    faults: BTreeMap<usize, String>,
+}
+
+impl Writer {
+    pub fn line(&mut self, line: &Line) -> String {
+        format!("{:<12} {}", at(line.t), self.event(&line.event))
+    }
+
+    fn node(&self, n: NodeId) -> String {
+        self.terms.get(&n).map_or_else(|| format!("n{n}"), |term| format!("n{n}@{term}"))
+    }
+
+    fn event(&mut self, event: &Event) -> String {
+        match event {
+            Event::Start { seed, nodes, clients, .. } => {
+                format!("seed {seed}: {} stores, {} clients", nodes.len(), clients.len())
+            }
+            Event::Open { n, life } => format!("n{n} starts (life {life})"),
+            Event::Crash { n, how, lost } => {
+                let lost = if lost.is_empty() {
+                    String::new()
+                } else {
+                    format!(" before: {}", lost.join(", "))
+                };
+                format!("{} CRASH {how}{lost}", self.node(*n))
+            }
+            Event::Stop { n, why } => format!("{} stops: {why}", self.node(*n)),
+            Event::Send { n, to, id, kind, text, region, .. } => {
+                let region = if *region > 1 { format!(" r{region}") } else { String::new() };
+                let text = format!("{} -> n{to}{region} {kind} {text}", self.node(*n));
+                self.messages.insert(*id, text.clone());
+                text.trim_end().to_owned()
+            }
+            Event::Duplicate { id } => format!("  duplicated: {}", self.message(*id)),
+            Event::Deliver { id, .. } => format!("  arrives: {}", self.message(*id)),
+            Event::Drop { id, why } => format!("  dropped ({why}): {}", self.message(*id)),
+            Event::Sync { n, file, writes, bytes } => {
+                format!("{} sync {file} ({writes} writes, {bytes} bytes)", self.node(*n))
+            }
+            Event::DiskError { n, file } => format!("{} EIO on {file}", self.node(*n)),
+            Event::Job { n, job, lane, .. } => {
+                format!("{} job {job} for the {lane}", self.node(*n))
+            }
+            Event::Run { n, job, .. } => format!("{} job {job} done", self.node(*n)),
+            Event::State {
+                n,
+                region,
+                role,
+                term,
+                commit,
+                applied,
+                persisted,
+                last,
+                kept,
+                log,
+                ..
+            } => {
+                self.terms.insert(*n, *term);
+                let region = if *region > 1 { format!(" r{region}") } else { String::new() };
+                let log: Vec<String> =
+                    log.iter().map(|(index, term)| format!("{index}@{term}")).collect();
+                let log = if log.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {kept}+[{}]", log.join(" "))
+                };
+                format!(
+                    "n{n}@{term}{region} {role} commit={commit} applied={applied} persisted={persisted} last={last}{log}"
+                )
+            }
+            Event::Gone { n, region } => format!("{} r{region} destroyed", self.node(*n)),
+            Event::Call { op, client, n, text, .. } => {
+                self.calls.insert(*op, format!("client {client} {text}"));
+                format!("client {client} -> n{n} {text}")
+            }
+            Event::Return { op, how, text } => {
+                let call = self.calls.get(op).cloned().unwrap_or_default();
+                let how = match how.as_str() {
+                    "ok" => "",
+                    "never" => "refused: ",
+                    _ => "unknown: ",
+                };
+                format!("{call} => {how}{text}")
+            }
+            Event::Fault { fault, text, .. } => {
+                self.faults.insert(*fault, text.clone());
+                format!("FAULT {text}")
+            }
+            Event::Heal { fault } => {
+                format!("HEAL {}", self.faults.get(fault).cloned().unwrap_or_default())
+            }
+            Event::Phase { name } => format!("-- {name}"),
+            Event::Violation { what, facts, .. } => {
+                format!("VIOLATION {what}: {}", facts.join("; "))
+            }
+        }
+    }
+
+    fn message(&self, id: u64) -> String {
+        self.messages.get(&id).cloned().unwrap_or_else(|| format!("message {id}"))
+    }
+}
