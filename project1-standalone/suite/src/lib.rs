@@ -11,7 +11,7 @@
 //! - [`stage1`]: the tests, a module per subject. Each one's doc comment is the long form of its failure
 //!   text.
 //!
-//! Two storages are tried. The tests of [`Storage`](stage1::storage) and everything about crashes run on
+//! Two storages are tried. The tests of `Storage` and everything about crashes run on
 //! the student's `StandaloneStorage` and a simulated disk. The tests of the raw handlers run on the
 //! given `MemStorage`, so that a mistake in one hole is not blamed on another; the data they read is put
 //! there behind the handlers' back.
