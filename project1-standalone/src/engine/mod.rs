@@ -50,6 +50,9 @@ pub const CF_LOCK: CfName = "lock";
 /// Where transactions keep their commit records.
 pub const CF_WRITE: CfName = "write";
 
+/// How many column families an engine can have.
+pub const MAX_CFS: usize = 4;
+
 /// The column families that clients may name.
 pub const DATA_CFS: [CfName; 3] = [CF_DEFAULT, CF_LOCK, CF_WRITE];
 

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{CfName, DATA_CFS, Engine, definition};
+use super::{CfName, DATA_CFS, Engine, MAX_CFS, definition};
 use crate::{Error, Result};
 
 /// How to open an [`Engine`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The column families; missing ones are created.
+    /// The column families, at most [`MAX_CFS`]; missing ones are created.
     pub cfs: Vec<CfName>,
     /// Memory for cached pages, in bytes. redb's own default is 1 GiB, too much for a laptop that runs
     /// three stores.
@@ -85,6 +85,8 @@ impl Engine {
 
     // A table exists once it was opened for writing; snapshots then find every column family.
     fn with_tables(db: redb::Database, options: &Options) -> Result<Self> {
+        let count = options.cfs.len();
+        assert!(count <= MAX_CFS, "an engine has at most {MAX_CFS} column families, not {count}");
         let failed = |e: redb::Error| storage_error("create the column families", e);
         let have = {
             let transaction =

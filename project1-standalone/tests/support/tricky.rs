@@ -106,6 +106,7 @@ impl Storage for Tricky {
 }
 
 /// A reader of either kind, and the term it was opened in.
+#[expect(clippy::large_enum_variant, reason = "one a request, and never in a collection")]
 pub enum TrickyReader {
     Standalone(EngineReader, u64),
     Memory(MemReader, u64),
