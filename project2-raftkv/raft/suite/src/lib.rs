@@ -19,7 +19,9 @@ pub mod notation;
 pub mod protocol;
 pub mod stage2aa;
 pub mod stage2ab;
+pub mod stage2ac;
 pub mod stage2c;
+pub mod stage2x;
 pub mod world;
 
 use protocol::RaftNode;
@@ -27,5 +29,8 @@ use sim::harness::Test;
 
 /// All graded tests of Raft, extra credit included.
 pub fn tests() -> Vec<Test<RaftNode>> {
-    [stage2aa::tests(), stage2ab::tests(), stage2c::tests()].into_iter().flatten().collect()
+    [stage2aa::tests(), stage2ab::tests(), stage2ac::tests(), stage2c::tests(), stage2x::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

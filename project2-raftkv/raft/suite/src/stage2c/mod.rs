@@ -1,5 +1,8 @@
 //! Stage 2C, the half of it that is Raft's: snapshots and log compaction (section 7 of the paper).
 
+mod compact;
+mod install;
+mod send;
 mod storm;
 
 use sim::harness::Test;
@@ -8,5 +11,8 @@ use crate::protocol::RaftNode;
 
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<RaftNode>> {
-    [storm::tests()].into_iter().flatten().collect()
+    [install::tests(), send::tests(), compact::tests(), storm::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

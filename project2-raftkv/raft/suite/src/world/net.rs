@@ -28,6 +28,10 @@ pub struct Net<'l> {
     queue: VecDeque<Mail>,
     cut: BTreeSet<(u64, u64)>,
     ignored: BTreeSet<i32>,
+    // (from, to): a transport tells a leader what became of its snapshot, but not in no time.
+    lost_snapshots: Vec<(u64, u64)>,
+    /// Appends are shortened by this, as if their leader had sent less at a time.
+    pub shorten: Option<fn(&mut Message)>,
     /// Everything that was sent, delivered or not.
     pub sent: Vec<Mail>,
 }
@@ -44,6 +48,8 @@ impl<'l> Net<'l> {
             queue: VecDeque::new(),
             cut: BTreeSet::new(),
             ignored: BTreeSet::new(),
+            lost_snapshots: Vec::new(),
+            shorten: None,
             sent: Vec::new(),
         };
         net.monitors.start(&net.nodes)?;
@@ -102,6 +108,7 @@ impl<'l> Net<'l> {
     pub fn heal(&mut self) {
         self.cut.clear();
         self.ignored.clear();
+        self.shorten = None;
     }
 
     /// Makes a node campaign, and delivers until nobody says anything.
@@ -149,6 +156,13 @@ impl<'l> Net<'l> {
     /// # Errors
     /// As [`Net::status`].
     pub fn tick(&mut self, id: u64) -> Outcome {
+        let lost = std::mem::take(&mut self.lost_snapshots);
+        let (mine, others) = lost.into_iter().partition(|(from, _)| *from == id);
+        self.lost_snapshots = others;
+        let mine: Vec<(u64, u64)> = mine;
+        for (_, to) in mine {
+            let _ = self.order(id, Input::ReportSnapshot(to, false))?;
+        }
         self.order(id, Input::Tick).map(drop)
     }
 
@@ -203,14 +217,30 @@ impl<'l> Net<'l> {
         self.deliver_all()
     }
 
+    /// A node makes a snapshot at an index that it has applied, and forgets the log up to it.
+    ///
+    /// # Errors
+    /// As [`Net::status`].
+    pub fn compact(&mut self, id: u64, index: u64) -> Outcome {
+        let data = format!("state at {index}").into_bytes();
+        let _ = self.order(id, Input::MakeSnapshot(index, data.clone().into()))?;
+        let _ = self.order(id, Input::Compact(index))?;
+        self.node(id)?.disk.compact(index, &data);
+        Ok(())
+    }
+
     fn deliver_all(&mut self) -> Outcome {
         for _ in 0..DELIVERIES {
-            let Some(mail) = self.queue.pop_front() else { return Ok(()) };
+            let Some(mut mail) = self.queue.pop_front() else { return Ok(()) };
+            if let Some(shorten) = self.shorten.filter(|_| mail.kind() == MessageType::MsgAppend) {
+                shorten(&mut mail.msg);
+                mail = mail.msg.into();
+            }
             let (from, to) = (mail.msg.from, mail.msg.to);
-            if self.cut.contains(&(from, to)) || self.ignored.contains(&mail.msg.msg_type) {
-                // A transport tells a leader what became of its snapshot.
-                if mail.kind() == MessageType::MsgSnapshot && self.nodes.contains_key(&from) {
-                    let _ = self.node(from)?.order(Input::ReportSnapshot(to, false))?;
+            let ignored = self.ignored.contains(&mail.msg.msg_type);
+            if ignored || self.cut.contains(&(from, to)) {
+                if mail.kind() == MessageType::MsgSnapshot {
+                    self.lost_snapshots.push((from, to));
                 }
                 continue;
             }

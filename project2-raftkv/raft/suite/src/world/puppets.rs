@@ -57,6 +57,18 @@ impl Puppets {
         Puppets { logs: ids.iter().map(|&id| (id, log.clone())).collect(), mute: BTreeSet::new() }
     }
 
+    /// One more peer, with an empty log.
+    pub fn add(&mut self, id: u64) {
+        self.logs.insert(id, Log::default());
+    }
+
+    /// This peer has only the first `count` entries of its log.
+    pub fn shorten(&mut self, id: u64, count: usize) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.entries.truncate(count);
+        }
+    }
+
     /// From now on only these peers answer.
     pub fn only(&mut self, ids: &[u64]) {
         self.mute = self.logs.keys().copied().filter(|id| !ids.contains(id)).collect();

@@ -1,0 +1,258 @@
+//! Several Readys under way: a disk takes its time, and the world goes on.
+
+use proto::eraftpb::{Message, MessageType};
+use sim::failure::Outcome;
+use sim::harness::Test;
+
+use crate::mail::{accepted, append, entries, heartbeat};
+use crate::notation;
+use crate::protocol::RaftNode;
+use crate::world::{Lab, Node, Puppets, Setup, World, expect};
+
+pub(super) fn tests() -> Vec<Test<RaftNode>> {
+    sim::tests!("inflight.rs":
+        entries_that_come_after_a_ready_come_with_the_next,
+        commits_that_come_after_a_ready_come_with_the_next,
+        a_confirmation_counts_for_its_own_ready,
+        a_write_that_was_overtaken_confirms_nothing,
+        several_readys_may_be_under_way,
+        one_confirmation_covers_all_before_it,
+        a_follower_acknowledges_in_the_order_of_its_disk,
+    )
+}
+
+fn leader<'l>(lab: &'l Lab<'l>, size: u64) -> Outcome<(Node<'l>, Puppets)> {
+    let mut puppets = Puppets::new(&(2..=size).collect::<Vec<_>>());
+    let mut node = lab.node(Setup::new(1, size))?;
+    puppets.elect(&mut node)?;
+    puppets.beats(&mut node, 3)?;
+    Ok((node, puppets))
+}
+
+/// Takes the one Ready that must be there; its number.
+fn take(node: &mut Node, why: &str) -> Outcome<u64> {
+    let taken = node.ready()?;
+    expect::that(
+        taken.is_some(),
+        "there is no Ready",
+        why,
+        "something has happened that must be written",
+    )?;
+    Ok(taken.map_or(0, |taken| taken.number))
+}
+
+/// Between a Ready and the word that it is durable, new entries come. They are not durable with it: they
+/// come with the next Ready.
+///
+/// Hint: mark as stable what the Ready held, not what the log holds by now.
+fn entries_that_come_after_a_ready_come_with_the_next(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 1)?;
+    let mut expected = vec![1];
+    for round in 0..5 {
+        let _ = node.propose(b"before the Ready")?;
+        let number = take(&mut node, "a proposal was made")?;
+        let _ = node.propose(b"after the Ready")?;
+        node.persisted(number)?;
+        node.settle()?;
+        expected.extend([1, 1]);
+        let why = format!(
+            "in each of {} rounds one proposal came before a Ready, and one after it",
+            round + 1
+        );
+        expect::log(&mut node, &expected, &why)?;
+        let seen = node.executed.len();
+        expect::that(
+            seen == expected.len(),
+            "entries that came after a Ready are lost",
+            why,
+            format!("{seen} of {} entries were handed out to be applied", expected.len()),
+        )?;
+    }
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.deliver(&append(2, 1, 1, (0, 0), entries(1, &[1])).into())?;
+    let number = take(&mut node, "it got [1@1]")?;
+    node.deliver(&append(2, 1, 1, (1, 1), entries(2, &[1, 1])).into())?;
+    node.persisted(number)?;
+    node.settle()?;
+    expect::log(&mut node, &[1, 1, 1], "it got [1@1] before a Ready, and [2..3@1] after it")
+}
+
+/// Between a Ready and the word that its entries are applied, more is committed. That is not applied with
+/// it: it comes with the next Ready.
+///
+/// Hint: mark as applied what the driver says, not what is committed by now.
+fn commits_that_come_after_a_ready_come_with_the_next(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.tell(append(2, 1, 1, (0, 0), entries(1, &[1; 6])))?;
+    for commit in [1, 3, 4] {
+        node.deliver(&heartbeat(2, 1, 1, commit).into())?;
+        let number = take(&mut node, "the commit index has risen")?;
+        let handed_out = node.executed.len() as u64;
+        // Before the state machine has caught up, the leader tells that more is committed.
+        node.deliver(&heartbeat(2, 1, 1, commit + 1).into())?;
+        node.persisted(number)?;
+        node.applied(handed_out.min(commit))?;
+        let status = node.status()?;
+        expect::that(
+            status.applied <= commit,
+            "more counts as applied than the driver said",
+            format!("the driver said that {} is applied", handed_out.min(commit)),
+            format!("it says that {} is applied", status.applied),
+        )?;
+        node.settle()?;
+        let seen: Vec<u64> = node.executed.iter().map(|entry| entry.index).collect();
+        let expected: Vec<u64> = (1..=commit + 1).collect();
+        expect::that(
+            seen == expected,
+            "entries that were committed after a Ready are not handed out",
+            format!("{commit} was committed before a Ready, {} before it was applied", commit + 1),
+            format!("handed out were {seen:?}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// The word that a Ready is durable is for what *it* held: a leader that has taken two Readys counts its
+/// own copy of the second only when that one is durable, too.
+///
+/// Hint: remember for each Ready number the last entry that it held.
+fn a_confirmation_counts_for_its_own_ready(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 3)?;
+    let _ = node.propose(b"first")?;
+    let first = take(&mut node, "a proposal was made")?;
+    let _ = node.propose(b"second")?;
+    let second = take(&mut node, "a proposal was made")?;
+    node.deliver(&accepted(2, 1, 1, 3).into())?;
+    expect::commit(&mut node, 1, "n2 has stored 2 and 3, the leader none of them")?;
+    node.persisted(first)?;
+    expect::commit(&mut node, 2, "n2 has stored 2 and 3, the leader only the Ready with 2")?;
+    node.persisted(second)?;
+    expect::commit(&mut node, 3, "n2 has stored 2 and 3, the leader, too")
+}
+
+/// While a write is under way, what it writes may be replaced: index 2 was written in term 2, and is
+/// written again in term 3. The word that the first write is durable says nothing about the second. Marked
+/// by index alone, the new entry counts as durable, is acknowledged, and is gone after a crash.
+///
+/// Hint: remember the term of the last entry as well, and compare.
+fn a_write_that_was_overtaken_confirms_nothing(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3).log(&[1]))?;
+    node.deliver(&append(2, 1, 2, (1, 1), entries(2, &[2, 2])).into())?;
+    let first = take(&mut node, "it got [2..3@2]")?;
+    let newer = append(3, 1, 3, (1, 1), entries(2, &[3, 3]));
+    node.deliver(&Message { commit: 3, ..newer }.into())?;
+    let second = take(&mut node, "it got [2..3@3]")?;
+    let sent = node.persisted(first)?;
+    let why = "the write of [2..3@2] is durable; that of [2..3@3], which replaces it, is under way";
+    let early = sent.iter().find(|m| m.msg.term == 3 && m.kind() == MessageType::MsgAppendResponse);
+    expect::that(
+        early.is_none(),
+        "an entry is acknowledged although its write is under way",
+        why,
+        early.map_or_else(String::new, crate::mail::Mail::show),
+    )?;
+    let mut last = second;
+    while let Some(taken) = node.ready()? {
+        last = taken.number;
+    }
+    expect::that(
+        node.executed.iter().all(|entry| entry.index < 2),
+        "an entry is handed out to be applied although its write is under way",
+        why,
+        format!("handed out: {}", notation::entries(&node.executed)),
+    )?;
+    node.persisted(last)?;
+    node.settle()?;
+    expect::log(&mut node, &[1, 3, 3], "both writes are durable")?;
+    expect::commit(&mut node, 3, "n3, the leader of term 3, told it that 3 is committed")
+}
+
+/// A leader goes on taking proposals, and giving out Readys, while its disk is slow.
+///
+/// Hint: `advance_append_async`: the next Ready does not wait for the last.
+fn several_readys_may_be_under_way(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 3)?;
+    let mut numbers = Vec::new();
+    for _ in 0..6 {
+        let _ = node.propose(b"some data")?;
+        numbers.push(take(&mut node, "a proposal was made, and earlier Readys are under way")?);
+    }
+    node.deliver(&accepted(2, 1, 1, 7).into())?;
+    for (index, number) in (2..).zip(numbers) {
+        node.persisted(number)?;
+        while let Some(taken) = node.ready()? {
+            // Commit and messages only: nothing of these must be written.
+            expect::that(
+                taken.entries.is_empty(),
+                "entries are handed out twice",
+                "six proposals were made, each was in a Ready",
+                format!("Ready {} has {}", taken.number, notation::entries(&taken.entries)),
+            )?;
+        }
+        expect::commit(
+            &mut node,
+            index,
+            &format!("n2 has stored 2 to 7, the leader up to {index}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes are durable in order, so one word covers all Readys up to a number.
+///
+/// Hint: go through the records up to the number; the last one decides.
+fn one_confirmation_covers_all_before_it(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 3)?;
+    let mut last = 0;
+    for _ in 0..5 {
+        let _ = node.propose(b"some data")?;
+        last = take(&mut node, "a proposal was made")?;
+    }
+    node.deliver(&accepted(3, 1, 1, 6).into())?;
+    expect::commit(&mut node, 1, "n3 has stored 2 to 6, the leader none of them")?;
+    node.persisted(last)?;
+    expect::commit(&mut node, 6, "n3 has stored 2 to 6, and the leader's last Ready is durable")?;
+    node.settle()?;
+    let seen = node.executed.len();
+    expect::that(
+        seen == 6,
+        "not everything is handed out",
+        "six entries are committed",
+        format!("{seen} were"),
+    )
+}
+
+/// Three appends, three Readys, a slow disk: each acknowledgement waits for its own write, and no longer.
+///
+/// Hint: messages that wait belong to the Ready in which they were handed out.
+fn a_follower_acknowledges_in_the_order_of_its_disk(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3))?;
+    let mut numbers = Vec::new();
+    for index in 0..3 {
+        let base = (index, u64::from(index > 0));
+        node.deliver(&append(2, 1, 1, base, entries(index + 1, &[1])).into())?;
+        numbers.push(take(&mut node, "an append came")?);
+    }
+    for (index, number) in (1..).zip(numbers) {
+        let sent = node.persisted(number)?;
+        let highest = sent
+            .iter()
+            .filter(|m| m.kind() == MessageType::MsgAppendResponse && !m.msg.reject)
+            .map(|m| m.msg.index)
+            .max();
+        expect::that(
+            highest == Some(index),
+            "an acknowledgement does not go with its own write",
+            format!("three appends with one entry each came; the write of {index} is durable now"),
+            format!("the highest index acknowledged with it is {highest:?}"),
+        )?;
+    }
+    Ok(())
+}

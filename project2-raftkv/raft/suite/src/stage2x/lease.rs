@@ -1,0 +1,98 @@
+//! Reads by the leader's lease (thesis 6.4.1): while its followers would vote for nobody else, a leader
+//! need not ask.
+
+use sim::failure::Outcome;
+use sim::harness::Test;
+
+use crate::mail::{message, vote};
+use crate::protocol::{Input, RaftNode, Role};
+use crate::world::{Lab, Node, Puppets, Setup, World, expect};
+
+pub(super) fn tests() -> Vec<Test<RaftNode>> {
+    sim::tests!("lease.rs":
+        a_lease_read_needs_no_round,
+        a_lease_needs_an_entry_of_the_leaders_own_term,
+        a_lease_ends_without_a_quorum,
+    )
+}
+
+fn with_lease(setup: Setup) -> Setup {
+    setup.with(|c| (c.check_quorum, c.lease_read) = (true, true))
+}
+
+fn ask(node: &mut Node, context: &[u8]) -> Outcome<Option<u64>> {
+    let _ = node.order(Input::ReadIndex(context.to_vec().into()))?;
+    node.settle()?;
+    Ok(node.reads.iter().find(|(_, ctx)| ctx == context).map(|(index, _)| *index))
+}
+
+/// With a lease, a read is released at once, at the commit index: no message, no wait.
+///
+/// Hint: the lease runs from when the heartbeat was *sent* that a majority has answered.
+fn a_lease_read_needs_no_round(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut puppets = Puppets::new(&[2, 3]);
+    let mut node = lab.node(with_lease(Setup::new(1, 3)))?;
+    puppets.elect(&mut node)?;
+    for round in 0..5 {
+        puppets.beats(&mut node, 4)?;
+        let sent = node.offer(b"some data")?;
+        puppets.talk(&mut node, sent)?;
+        puppets.beats(&mut node, 1)?;
+        let commit = node.status()?.committed;
+        let seen = ask(&mut node, format!("read {round}").as_bytes())?;
+        expect::that(
+            seen == Some(commit),
+            "a read under a lease is not released at once",
+            format!(
+                "it leads, all followers have just answered its heartbeats, and {commit} is committed"
+            ),
+            format!("the read was released at {seen:?}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// A lease says that there is no other leader, not that this one knows what is committed: for that an entry
+/// of its own term must be committed (section 8).
+///
+/// Hint: the same condition as for ReadIndex.
+fn a_lease_needs_an_entry_of_the_leaders_own_term(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let setup = with_lease(Setup::new(1, 3).log(&[1, 1, 1]).commit(1));
+    let mut node = lab.node(setup)?;
+    node.campaign()?;
+    node.tell(vote(2, 1, 2, true))?;
+    expect::role(&mut node, Role::Leader, 2, "n2 granted its vote")?;
+    for from in [2, 3] {
+        node.tell(message(proto::eraftpb::MessageType::MsgHeartbeatResponse, from, 1, 2))?;
+    }
+    let seen = ask(&mut node, b"read")?;
+    expect::that(
+        seen.is_none(),
+        "a read under a lease is released too early",
+        "it leads term 2, and no entry of term 2 is committed; it knows of 1 of 3 that may be",
+        format!("the read was released at {seen:?}"),
+    )
+}
+
+/// A leader that is cut off releases no read when another may have been elected: after three election
+/// timeouts it does not even lead any more.
+///
+/// Hint: the lease is shorter than the minimum election timeout, and needs CheckQuorum.
+fn a_lease_ends_without_a_quorum(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut puppets = Puppets::new(&[2, 3]);
+    let mut node = lab.node(with_lease(Setup::new(1, 3)))?;
+    puppets.elect(&mut node)?;
+    puppets.beats(&mut node, 4)?;
+    puppets.only(&[]);
+    node.ticks(3 * node.config().election_tick)?;
+    let seen = ask(&mut node, b"read")?;
+    expect::that(
+        seen.is_none(),
+        "a read is released although the lease is over",
+        "nobody has answered it for three election timeouts",
+        format!("the read was released at {seen:?}"),
+    )
+}
