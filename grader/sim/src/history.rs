@@ -22,6 +22,9 @@ use crate::failure::show;
 /// A key or a value.
 pub type Bytes = Vec<u8>;
 
+/// Why an attempt never happened whose request never got to its store: nobody promised anything.
+pub const UNSENT: &str = "the store is down";
+
 /// What a client can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {

@@ -57,3 +57,41 @@ impl Rng {
         &items[self.below(items.len())]
     }
 }
+
+/// A few draws that belong to a moment: made from what names it (who, when), not from how much was drawn before.
+///
+/// A world's luck is drawn so: take an operation or a fault out of a plan, and what has nothing to do with it
+/// stays as it was. That is what lets a failing plan shrink. The generator is SplitMix64.
+#[derive(Debug, Clone)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// The draws of the moment that these numbers name.
+    pub fn of(seed: u64, what: &str, names: &[u64]) -> Self {
+        let mut hash = crate::cluster::digest::Hasher::default();
+        hash.number(seed);
+        hash.bytes(what.as_bytes());
+        for name in names {
+            hash.number(*name);
+        }
+        Draw(hash.finish())
+    }
+
+    /// A random 64-bit number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number between two, both included.
+    pub fn between(&mut self, (low, high): (u64, u64)) -> u64 {
+        low + self.number() % (high.saturating_sub(low).saturating_add(1))
+    }
+
+    /// True in `percent` of 100 draws.
+    pub fn chance(&mut self, percent: u32) -> bool {
+        self.number() % 100 < u64::from(percent)
+    }
+}

@@ -31,8 +31,9 @@ use crate::shrink::{class, minimise};
 use crate::trace::first_difference;
 use crate::world::World;
 
-// A failing plan is run again so often at most to make it shorter.
-const SHRINK_RUNS: u32 = 80;
+// To make a failing plan shorter we spend at most so many times the inputs that it took to fail, and so many runs.
+const SHRINK_INPUTS: u64 = 100;
+const SHRINK_RUNS: u32 = 400;
 
 /// What a random test consists of.
 #[derive(Clone)]
@@ -144,16 +145,23 @@ impl Scenario {
         let mut plan = plan.clone();
         // What had not begun cannot matter.
         plan.faults.retain(|fault| fault.at <= ended);
-        let mut runs = SHRINK_RUNS;
-        let fails = |run: &mut Run<'_, Cluster>, candidate: &Plan| {
-            same(&run.aside(false, |run| self.play(run, candidate).0).0)
+        let spent = run.findings().inputs;
+        let most = spent + SHRINK_INPUTS * spent.max(10_000);
+        let mut runs = 0;
+        let mut fails = |run: &mut Run<'_, Cluster>, candidate: &Plan| {
+            runs += 1;
+            let go_on = runs <= SHRINK_RUNS && run.findings().inputs < most;
+            go_on.then(|| same(&run.aside(false, |run| self.play(run, candidate).0).0))
         };
-        plan.faults = minimise(plan.faults.clone(), &mut runs, |faults| {
-            fails(run, &Plan { faults: faults.to_vec(), ..plan.clone() })
-        });
-        plan.ops = minimise(plan.ops.clone(), &mut runs, |ops| {
-            fails(run, &Plan { ops: ops.to_vec(), ..plan.clone() })
-        });
+        // Operations first, they are many. Twice: with fewer operations fewer faults may do.
+        for _ in 0..2 {
+            plan.ops = minimise(plan.ops.clone(), |ops| {
+                fails(run, &Plan { ops: ops.to_vec(), ..plan.clone() })
+            });
+            plan.faults = minimise(plan.faults.clone(), |faults| {
+                fails(run, &Plan { faults: faults.to_vec(), ..plan.clone() })
+            });
+        }
         let ((outcome, _), found) = run.aside(true, |run| self.play(run, &plan));
         match outcome {
             Err(shown) if class(&shown.what()) == name => {

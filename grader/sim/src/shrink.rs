@@ -4,29 +4,22 @@
 //! each cut after which it still fails. The same way means the same broken rule, whichever store or key it
 //! struck. The number of runs is bounded: a plan that is short enough to read is worth more than the shortest.
 
-/// Removes items from `items` while `fails` says that the rest still fails. At most `runs` questions are asked.
-pub fn minimise<T: Clone>(
-    items: Vec<T>,
-    runs: &mut u32,
-    mut fails: impl FnMut(&[T]) -> bool,
-) -> Vec<T> {
+/// Removes items from `items` while `fails` says that the rest still fails; `None` from it says that enough was
+/// asked.
+pub fn minimise<T: Clone>(items: Vec<T>, mut fails: impl FnMut(&[T]) -> Option<bool>) -> Vec<T> {
     let mut items = items;
-    let mut size = items.len().div_ceil(2);
+    // First all at once: often one of the two lists does not matter.
+    let mut size = items.len();
     while size > 0 && !items.is_empty() {
         let mut removed = false;
         let mut at = 0;
         while at < items.len() {
-            if *runs == 0 {
-                return items;
-            }
-            *runs -= 1;
             let mut rest = items.clone();
             rest.drain(at..(at + size).min(items.len()));
-            if fails(&rest) {
-                items = rest;
-                removed = true;
-            } else {
-                at += size;
+            match fails(&rest) {
+                None => return items,
+                Some(true) => (items, removed) = (rest, true),
+                Some(false) => at += size,
             }
         }
         if size == 1 && !removed {

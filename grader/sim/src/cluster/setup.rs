@@ -68,6 +68,9 @@ pub struct ClientRules {
     pub loss: u32,
     /// How long a client waits for an answer before it is indefinite.
     pub timeout: Micros,
+    /// The deadline that a request carries, after its arrival: before the client's patience is over, so that a store
+    /// that gives up can say so.
+    pub deadline: Micros,
     /// How often one operation is tried before the client gives up. A hint costs one, too.
     pub attempts: u32,
     /// The first pause after "not leader, and nobody knows who" or "try again"; it doubles up to the second.
@@ -82,6 +85,7 @@ impl Default for ClientRules {
             latency: (100, 1_000),
             loss: 0,
             timeout: 2 * SECOND,
+            deadline: 1_500 * MS,
             attempts: 10,
             backoff: (2 * MS, 500 * MS),
             retry_unknown: 50,

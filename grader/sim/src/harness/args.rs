@@ -4,11 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(super) enum Command {
-    Grade { test: String, seeds: Vec<u64>, subject: Option<PathBuf>, trace: Option<PathBuf> },
+    Grade { test: String, seeds: Vec<u64>, subject: Option<PathBuf>, show: Show },
     List,
     Subject,
     Libtest,
     Bad(String),
+}
+
+/// How a failure is to be shown.
+#[derive(Debug, Default)]
+pub(super) struct Show {
+    /// Where the last run's trace goes.
+    pub trace: Option<PathBuf>,
+    /// No second run: not whether it repeats, not shorter.
+    pub brief: bool,
 }
 
 pub(super) fn parse(args: impl Iterator<Item = String>) -> Command {
@@ -25,16 +34,19 @@ fn grade(args: &[String]) -> Result<Command, String> {
     let [test, options @ ..] = args else {
         return Err("grade needs the name of a test".into());
     };
-    let (mut seeds, mut subject, mut trace) = (vec![1], None, None);
-    for option in options.chunks(2) {
-        match option {
-            [name, value] if name == "--seeds" => seeds = parse_seeds(value)?,
-            [name, value] if name == "--subject" => subject = Some(PathBuf::from(value)),
-            [name, value] if name == "--trace" => trace = Some(PathBuf::from(value)),
+    let (mut seeds, mut subject, mut show) = (vec![1], None, Show::default());
+    let mut options = options.iter();
+    while let Some(option) = options.next() {
+        let mut value = || options.next().ok_or(format!("{option} needs a value"));
+        match option.as_str() {
+            "--seeds" => seeds = parse_seeds(value()?)?,
+            "--subject" => subject = Some(PathBuf::from(value()?)),
+            "--trace" => show.trace = Some(PathBuf::from(value()?)),
+            "--brief" => show.brief = true,
             _ => return Err(format!("what is {option:?}?")),
         }
     }
-    Ok(Command::Grade { test: test.clone(), seeds, subject, trace })
+    Ok(Command::Grade { test: test.clone(), seeds, subject, show })
 }
 
 fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
@@ -47,7 +59,7 @@ fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
 
 pub(super) fn usage(why: &str) -> ExitCode {
     eprintln!(
-        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] [--trace FILE] | tests | subject"
+        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] [--trace FILE] [--brief] | tests | subject"
     );
     ExitCode::from(3)
 }

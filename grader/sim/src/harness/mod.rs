@@ -4,10 +4,10 @@
 //! student's crate calls [`run_tests`] with a function that makes a subject, the judge calls
 //! [`run_judge`]. Both understand:
 //!
-//! - `grade TEST --seeds 1,2 [--subject PATH] [--trace FILE]`: run one test, print the verdict as a line of JSON
+//! - `grade TEST --seeds 1,2 [--subject PATH] [--trace FILE] [--brief]`: run one test, print the verdict as a line of JSON
 //!   (`report`), exit with 0 (pass), 1 (fail), 2 (undecided) or 3 (bad usage). A seed that fails in a
-//!   simulated world is run again: does it fail the same way, and can the plan be shorter? With `--trace` the
-//!   last run's trace is written;
+//!   simulated world is run again: does it fail the same way, and can the plan be shorter (not with
+//!   `--brief`)? With `--trace` the last run's trace is written;
 //! - `tests`: list the tests with their rules, as JSON lines;
 //! - `subject` (test program only): answer the judge's questions;
 //! - anything else (test program only): what `cargo test` passes on, by way of `libtest-mimic`.
@@ -19,19 +19,16 @@
 mod args;
 pub mod panics;
 mod report;
+mod run;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cluster::digest::Hasher;
-use crate::cluster::protocol::Micros;
-use crate::coverage::Coverage;
 use crate::failure::{Failure, Outcome};
-use crate::link::{InProcess, Launch, Link, Process, serve};
-use crate::rng::Rng;
+use crate::link::{InProcess, Launch, Process, serve};
 use crate::seam::{Protocol, Subject};
-use crate::trace::{Trace, first_difference};
-use args::Command;
+use crate::trace::first_difference;
+use args::{Command, Show};
+pub use run::{Findings, Run};
 
 /// One graded test: a rule, and a function that checks it through the seam.
 pub struct Test<P: Protocol> {
@@ -41,106 +38,6 @@ pub struct Test<P: Protocol> {
     pub doc: String,
     /// The check itself.
     pub run: fn(&mut Run<'_, P>) -> Outcome,
-}
-
-/// What a test gets: its seed, a generator, and a way to start subjects.
-pub struct Run<'a, P: Protocol> {
-    /// The seed of this run.
-    pub seed: u64,
-    /// The generator of this run.
-    pub rng: Rng,
-    launch: &'a dyn Launch<P>,
-    record: bool,
-    shrink: bool,
-    findings: Findings,
-}
-
-/// What a run found out besides its verdict.
-#[derive(Debug, Clone, Default)]
-pub struct Findings {
-    /// Inputs that subjects had, over all worlds of the test.
-    pub inputs: u64,
-    /// Virtual time, over all worlds of the test.
-    pub virtual_us: Micros,
-    /// The trace of the last world.
-    pub trace: Trace,
-    /// A hash over all worlds.
-    pub hash: Option<u64>,
-    /// What was exercised.
-    pub coverage: Coverage,
-    /// The shortest plan that still fails, for people.
-    pub shrunk: Option<String>,
-}
-
-impl<'a, P: Protocol> Run<'a, P> {
-    /// A run outside the test programs: for tests of the simulator, examples and tools.
-    pub fn new(seed: u64, name: &str, launch: &'a dyn Launch<P>) -> Self {
-        let rng = Rng::fork(seed, name);
-        Run { seed, rng, launch, record: false, shrink: false, findings: Findings::default() }
-    }
-
-    /// Keeps traces, and makes failing plans shorter before they are shown.
-    #[must_use]
-    pub fn thorough(mut self) -> Self {
-        (self.record, self.shrink) = (true, true);
-        self
-    }
-
-    /// Whether a failing plan is to be made shorter.
-    pub fn shrinking(&self) -> bool {
-        self.shrink
-    }
-
-    /// Does something that leaves no trace in the findings but the inputs that it took: a run beside this one.
-    pub fn aside<T>(&mut self, record: bool, work: impl FnOnce(&mut Self) -> T) -> (T, Findings) {
-        let kept = (std::mem::take(&mut self.findings), self.record, self.rng.clone());
-        self.record = record;
-        let result = work(self);
-        let found = std::mem::replace(&mut self.findings, kept.0);
-        self.findings.inputs += found.inputs;
-        (self.record, self.rng) = (kept.1, kept.2);
-        (result, found)
-    }
-
-    /// Notes the shortest plan that still fails, and its trace.
-    pub fn shrunk(&mut self, plan: String, trace: Trace) {
-        self.findings.shrunk = Some(plan);
-        self.findings.trace = trace;
-    }
-
-    /// Starts a fresh subject. Starting another after dropping the first is a restart.
-    ///
-    /// # Errors
-    /// As [`Launch::launch`].
-    pub fn start(&mut self) -> Outcome<Box<dyn Link<P>>> {
-        self.launch.launch()
-    }
-
-    /// Counts one input; worlds call it for each, reports print the sum.
-    pub fn count_input(&mut self) {
-        self.findings.inputs += 1;
-    }
-
-    /// Whether worlds are to keep their traces, not only hashes.
-    pub fn recording(&self) -> bool {
-        self.record
-    }
-
-    /// A world ends: its virtual time, its trace, and what it exercised.
-    pub fn deposit(&mut self, virtual_us: Micros, trace: Trace, coverage: &Coverage) {
-        let mut hash = Hasher::default();
-        hash.number(self.findings.hash.unwrap_or_default());
-        hash.number(trace.hash());
-        self.findings.hash = Some(hash.finish());
-        self.findings.virtual_us += virtual_us;
-        self.findings.coverage.merge(coverage);
-        self.findings.trace = trace;
-    }
-
-    /// What was found so far.
-    pub fn findings(&self) -> &Findings {
-        &self.findings
-    }
 }
 
 /// Lists the tests of a file: `tests!("raw_get.rs": name, name, ...)`.
@@ -199,8 +96,8 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
         Command::Grade { subject: Some(_), .. } => {
             args::usage("this is the test program: --subject is for the judge")
         }
-        Command::Grade { test, seeds, subject: None, trace } => {
-            grade(&tests, &test, &seeds, &InProcess(make), trace.as_deref())
+        Command::Grade { test, seeds, subject: None, show } => {
+            grade(&tests, &test, &seeds, &InProcess(make), &show)
         }
         Command::Bad(why) => args::usage(&why),
         Command::Libtest => libtest(tests, make),
@@ -211,8 +108,8 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
 pub fn run_judge<P: Protocol>(tests: &[Test<P>]) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::List => report::list(tests),
-        Command::Grade { test, seeds, subject: Some(program), trace } => {
-            grade(tests, &test, &seeds, &Process { program }, trace.as_deref())
+        Command::Grade { test, seeds, subject: Some(program), show } => {
+            grade(tests, &test, &seeds, &Process { program }, &show)
         }
         Command::Grade { subject: None, .. } => {
             args::usage("the judge needs --subject PATH, the test program of a submission")
@@ -227,7 +124,7 @@ fn grade<P: Protocol>(
     name: &str,
     seeds: &[u64],
     launch: &dyn Launch<P>,
-    trace: Option<&Path>,
+    show: &Show,
 ) -> ExitCode {
     let Some(test) = tests.iter().find(|test| test.name == name) else {
         return args::usage(&format!("there is no test called {name}; `tests` lists them"));
@@ -235,13 +132,14 @@ fn grade<P: Protocol>(
     let mut total = report::Total::default();
     let mut ended = Ended::default();
     for &seed in seeds {
-        ended = run_to_the_end(test, seed, launch, trace.is_some());
+        ended = run_to_the_end(test, seed, launch, show);
         total.add(&ended.findings);
         if ended.outcome.is_err() {
             break;
         }
     }
-    let written = trace.and_then(|path| report::write_trace(path, &ended.findings.trace));
+    let written =
+        show.trace.as_ref().and_then(|path| report::write_trace(path, &ended.findings.trace));
     report::verdict(name, &total, &ended, written)
 }
 
@@ -265,11 +163,11 @@ fn run_to_the_end<P: Protocol>(
     test: &Test<P>,
     seed: u64,
     launch: &dyn Launch<P>,
-    record: bool,
+    show: &Show,
 ) -> Ended {
-    let (outcome, findings) = run_once(test, seed, launch, record, false);
+    let (outcome, findings) = run_once(test, seed, launch, show.trace.is_some(), false);
     let failed = matches!(&outcome, Err(failure) if !matches!(failure, Failure::Undecided { .. }));
-    if !failed || findings.hash.is_none() {
+    if !failed || show.brief || findings.hash.is_none() {
         return Ended { seed, outcome, findings, differs: None };
     }
     let (again, shown) = run_once(test, seed, launch, true, true);
@@ -294,8 +192,8 @@ fn run_once<P: Protocol>(
     record: bool,
     shrink: bool,
 ) -> (Outcome, Findings) {
-    let rng = Rng::fork(seed, &test.name);
-    let mut run = Run { seed, rng, launch, record, shrink, findings: Findings::default() };
+    let mut run = Run::new(seed, &test.name, launch);
+    (run.record, run.shrink) = (record, shrink);
     // A panic here is the suite's own fault (the subject's are caught at the link), and the grader's
     // own fault is never the student's.
     let outcome = panics::catch(|| (test.run)(&mut run)).unwrap_or_else(|panic| {
@@ -303,7 +201,7 @@ fn run_once<P: Protocol>(
             why: format!("the test itself panicked at {}: {}", panic.at, panic.message),
         })
     });
-    (outcome, run.findings)
+    (outcome, run.into_findings())
 }
 
 /// Seeds that plain `cargo test` runs; `course.toml` says how many `cargo grade` runs.
@@ -316,7 +214,7 @@ fn libtest<P: Protocol, S: Subject<P> + 'static>(tests: Vec<Test<P>>, make: fn()
         .map(|test| {
             libtest_mimic::Trial::test(test.name.clone(), move || {
                 for seed in LIBTEST_SEEDS {
-                    let ended = run_to_the_end(&test, seed, &InProcess(make), false);
+                    let ended = run_to_the_end(&test, seed, &InProcess(make), &Show::default());
                     if let Err(failure) = &ended.outcome {
                         return Err(report::text(&test, seed, failure, &ended).into());
                     }

@@ -8,7 +8,7 @@
 use super::{KeyHistory, Verdict, Violation, model};
 use crate::cluster::protocol::Micros;
 use crate::failure::Failure;
-use crate::history::{Bytes, End, History, Op, OpResult, Operation, at, pair, plain};
+use crate::history::{Bytes, End, History, Op, OpResult, Operation, UNSENT, at, pair, plain};
 
 /// Explains why one key's operations have no order.
 pub(super) fn key(history: &History, key: &[u8], ops: &[Operation], budget: u64) -> Violation {
@@ -16,31 +16,44 @@ pub(super) fn key(history: &History, key: &[u8], ops: &[Operation], budget: u64)
     let Some(culprit) = last_returned(&ops) else {
         return broke(key, Vec::new(), String::new(), String::new());
     };
-    let fact = told(culprit);
+    let (fact, culprit_end) = (told(culprit), returned_at(culprit).unwrap_or_default());
     let Some(seen) = observed(culprit) else { return whole(key, &ops, culprit) };
     let wrote: Vec<&Operation> = ops.iter().filter(|op| writes(op, seen.0.as_ref())).collect();
-    if wrote.is_empty()
-        && let Some(value) = &seen.0
-    {
-        let lie = history.ops().iter().find(|op| {
-            matches!(op.end, End::NeverHappened(..))
-                && op.op.key() == Some(key)
-                && writes(op, seen.0.as_ref())
-        });
-        let (why, ids) = match lie {
-            Some(lie) => {
-                let why = format!("{lie}: a refusal is a promise that it never happens");
-                (why, vec![culprit.id, lie.id])
-            }
-            None if culprit.op.key() == Some(key)
-                && ops.iter().any(|op| matches!(op.op, Op::Append(..))) =>
-            {
+    if wrote.is_empty() {
+        // Of several refused attempts, the one that was refused after the longest wait: it got furthest.
+        let refused = |op: &&Operation| match &op.end {
+            End::NeverHappened(at, why) => (why != UNSENT).then(|| at - op.invoked),
+            _ => None,
+        };
+        let suspect = |op: &&Operation| {
+            op.invoked < culprit_end && op.op.key() == Some(key) && writes(op, seen.0.as_ref())
+        };
+        let lie = history
+            .ops()
+            .iter()
+            .filter(suspect)
+            .filter(|op| refused(op).is_some())
+            .max_by_key(refused);
+        if let Some(lie) = lie {
+            let why = format!("{lie}: a refusal is a promise that it never happens");
+            return broke(key, vec![culprit.id, lie.id], fact, why);
+        }
+        if let Some(value) = &seen.0 {
+            if ops.iter().any(|op| matches!(op.op, Op::Append(..))) {
                 return whole(key, &ops, culprit);
             }
-            None => (format!("nobody ever wrote {}", pair(key, Some(value))), vec![culprit.id]),
-        };
-        return broke(key, ids, fact, why);
+            return broke(
+                key,
+                vec![culprit.id],
+                fact,
+                format!("nobody ever wrote {}", pair(key, Some(value))),
+            );
+        }
     }
+    let fact = match &wrote[..] {
+        [source] if source.id != culprit.id => format!("{fact}; {}", wrote_it(source)),
+        _ => fact,
+    };
     // A write or a read that was over before the culprit began, and whose value is another, newer one: every
     // write of what the culprit saw had returned before it began.
     let newest_source = wrote.iter().map(|op| returned_at(op)).max().unwrap_or(Some(0));
@@ -167,6 +180,19 @@ fn writes(op: &Operation, value: Option<&Bytes>) -> bool {
     }
 }
 
+fn wrote_it(op: &Operation) -> String {
+    let value = match &op.op {
+        Op::Put(_, value) | Op::Cas { new: value, .. } => plain(value),
+        _ => "that".into(),
+    };
+    match returned_at(op) {
+        Some(end) => format!("client {} wrote {value}, acked at {}", op.client, at(end)),
+        None => {
+            format!("client {} wrote {value}, asked at {}, never acked", op.client, at(op.invoked))
+        }
+    }
+}
+
 // "client 3 read x=1 at t=812ms".
 fn told(op: &Operation) -> String {
     let (client, when) = (op.client, at(returned_at(op).unwrap_or(op.invoked)));
@@ -177,6 +203,15 @@ fn told(op: &Operation) -> String {
                 "client {client} read {} from n{} at {when} (asked at {since})",
                 pair(key, value.as_deref()),
                 op.node
+            )
+        }
+        (Op::Cas { key, new, .. }, End::Returned(_, OpResult::Swapped { swapped, previous })) => {
+            let did = if *swapped { "replaced it by" } else { "did not replace it by" };
+            format!(
+                "client {client} saw {} on n{} at {when} (asked at {since}) and {did} {}",
+                pair(key, previous.as_deref()),
+                op.node,
+                plain(new)
             )
         }
         (Op::Put(key, value), End::Returned(..)) => {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_bytes::ByteBuf;
 
-use super::peer::Peer;
+use super::peer::{Peer, Standing};
 use super::{broke, entry};
 use crate::cluster::protocol::{Member, Micros, NodeId, RegionView, Role};
 use crate::coverage::{self, Coverage};
@@ -137,7 +137,11 @@ impl Group {
             .entries
             .iter()
             .find(|e| old.log.get(&e.index).is_some_and(|had| *had != (e.term, e.digest)))
-            .map(|e| (e.index, entry(e.index, e.term)));
+            .map(|e| {
+                let same = old.term_at(e.index) == Some(e.term);
+                let other = if same { ", with other data" } else { "" };
+                (e.index, format!("{}{other}", entry(e.index, e.term)))
+            });
         let cut = (view.last < old.view.last).then(|| (view.last + 1, "nothing".into()));
         let Some((index, now)) = changed.or(cut) else { return Ok(()) };
         broke(
@@ -148,7 +152,7 @@ impl Group {
                 view.term,
                 entry(index, old.term_at(index).unwrap_or_default())
             ),
-            format!("still leader of term {}, it has {now} at index {index}", view.term),
+            format!("still leader of term {}, it has {now} there", view.term),
         )
     }
 
@@ -190,9 +194,15 @@ impl Group {
     }
 
     /// State Machine Safety (5.4.3): what is committed at an index is committed there for ever and everywhere.
-    pub fn commits(&mut self, node: NodeId, at: Micros, old: Option<&Peer>, new: &Peer) -> Outcome {
+    pub fn commits(
+        &mut self,
+        node: NodeId,
+        at: Micros,
+        old: Option<Standing>,
+        new: &Peer,
+    ) -> Outcome {
         let view = &new.view;
-        let from = old.filter(|old| old.known).map_or(0, |old| old.view.commit);
+        let from = old.filter(|old| old.known).map_or(0, |old| old.commit);
         // What lies below was compared when the index rose; a whole look compares everything again.
         for (&index, &(term, digest)) in
             new.log.range(from + 1..).take_while(|(index, _)| **index <= view.commit)
@@ -210,9 +220,10 @@ impl Group {
         {
             return Self::two_commits(view, (index, term), known, node, at);
         }
-        let led =
-            |old: &&Peer| old.known && old.view.role == Role::Leader && old.view.term == view.term;
-        if view.role == Role::Leader && view.commit > from && old.as_ref().is_some_and(led) {
+        if view.commit > from
+            && view.role == Role::Leader
+            && old.and_then(|old| old.leads) == Some(view.term)
+        {
             let counted = new.term_at(view.commit).unwrap_or(view.term);
             if counted != view.term {
                 return broke(

@@ -149,19 +149,20 @@ impl Monitors {
         coverage: &mut Coverage,
     ) -> Outcome<Option<Change>> {
         let group = self.groups.entry(view.region).or_default();
-        let old = self.peers.get(&(node, view.region));
-        if let Some(old) = old {
+        // Taken out, not cloned: a log may be long. After a violation nobody looks at it again.
+        let old = self.peers.remove(&(node, view.region));
+        let before = old.as_ref().map(Peer::standing);
+        if let Some(old) = &old {
             old.goes_on(node, view)?;
             Group::leader_appends_only(node, old, view)?;
             self.promises.kept(node, old.known, view)?;
-        }
-        group.matches(node, at, view)?;
-        if old.is_none() && self.peers.range((node, 0)..=(node, u64::MAX)).next().is_some() {
+        } else if self.peers.range((node, 0)..=(node, u64::MAX)).next().is_some() {
             coverage.hit(coverage::SPLITS);
         }
+        group.matches(node, at, view)?;
         let (new, change) = Peer::next(old, view, coverage);
         group.elects(node, at, &new, coverage)?;
-        group.commits(node, at, old, &new)?;
+        group.commits(node, at, before, &new)?;
         group.applies(node, at, view, coverage)?;
         self.peers.insert((node, view.region), new);
         group.is_on_a_majority(node, view.region, &self.peers)?;

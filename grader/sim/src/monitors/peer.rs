@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Change, broke, entry};
-use crate::cluster::protocol::{Look, NodeId, RegionView};
+use crate::cluster::protocol::{Look, NodeId, RegionView, Role};
 use crate::coverage::{self, Coverage};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 /// What is known of a peer.
 #[derive(Debug, Clone, Default)]
@@ -129,14 +129,24 @@ impl Peer {
         Ok(())
     }
 
+    /// What others want to know of it once it has gone on.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            known: self.known,
+            commit: self.view.commit,
+            leads: (self.known && self.view.role == Role::Leader).then_some(self.view.term),
+        }
+    }
+
     /// What is known after this view, and what changed.
     pub fn next(
-        old: Option<&Peer>,
+        old: Option<Peer>,
         view: &RegionView,
         coverage: &mut Coverage,
     ) -> (Peer, Option<Change>) {
         let from = view.entries.first().map_or(view.last + 1, |first| first.index);
-        let mut peer = old.cloned_unless_reborn(view);
+        let reborn = old.as_ref().is_none_or(|old| old.view.peer != view.peer);
+        let mut peer = old.filter(|_| !reborn).unwrap_or_default();
         let had_last = peer.log.last_key_value().map_or(peer.view.truncated.0, |(last, _)| *last);
         // The first index at which the old log and the new one differ.
         let differs = view
@@ -145,45 +155,43 @@ impl Peer {
             .find(|e| peer.log.get(&e.index) != Some(&(e.term, e.digest)))
             .map_or(view.last + 1, |e| e.index);
         let cut = differs <= had_last;
-        let jumped = old.is_some() && view.truncated.0 > had_last;
-        if jumped {
+        if !reborn && view.truncated.0 > had_last {
             coverage.hit(coverage::SNAPSHOTS);
         } else if cut {
             coverage.hit(coverage::TRUNCATIONS);
-        } else if old.is_some_and(|old| old.known && view.truncated.0 > old.view.truncated.0) {
+        } else if peer.known && view.truncated.0 > peer.view.truncated.0 {
             coverage.hit(coverage::COMPACTIONS);
         }
-        if old.is_some_and(|old| {
-            old.known && old.view.voters != view.voters && !old.view.voters.is_empty()
-        }) {
+        if peer.known && peer.view.voters != view.voters && !peer.view.voters.is_empty() {
             coverage.hit(coverage::CONF_CHANGES);
         }
         let kept = differs.saturating_sub(1).max(from.saturating_sub(1)).min(view.last);
-        peer.log.split_off(&(kept + 1));
+        if had_last > kept {
+            peer.log.split_off(&(kept + 1));
+        }
         peer.log.extend(view.entries.iter().map(|e| (e.index, (e.term, e.digest))));
-        peer.log = peer.log.split_off(&(view.truncated.0 + 1));
+        while peer.log.first_key_value().is_some_and(|(first, _)| *first <= view.truncated.0) {
+            peer.log.pop_first();
+        }
         let fresh: Vec<_> = view.entries.iter().filter(|e| e.index >= differs).copied().collect();
-        let mut bare = RegionView { entries: Vec::new(), ..view.clone() };
-        let same = old.is_some_and(|old| {
-            let was = RegionView { before: view.before, digest: view.digest, ..old.view.clone() };
-            old.known && was == bare
-        });
-        let change = (!same || !fresh.is_empty() || cut)
-            .then(|| Change { view: RegionView { entries: fresh, ..view.clone() }, kept });
-        std::mem::swap(&mut peer.view, &mut bare);
-        (peer.known, peer.alive) = (true, true);
+        let bare = RegionView { entries: Vec::new(), ..view.clone() };
+        // Shown differently, but no other peer.
+        (peer.view.before, peer.view.digest) = (view.before, view.digest);
+        let same = peer.known && peer.view == bare && fresh.is_empty() && !cut;
+        let change =
+            (!same).then(|| Change { view: RegionView { entries: fresh, ..view.clone() }, kept });
+        (peer.view, peer.known, peer.alive) = (bare, true, true);
         (peer, change)
     }
 }
 
-trait Reborn {
-    fn cloned_unless_reborn(self, view: &RegionView) -> Peer;
-}
-
-impl Reborn for Option<&Peer> {
-    fn cloned_unless_reborn(self, view: &RegionView) -> Peer {
-        self.filter(|old| old.view.peer == view.peer).cloned().unwrap_or_default()
-    }
+/// What a peer was before it went on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub known: bool,
+    pub commit: u64,
+    /// The term that it led.
+    pub leads: Option<u64>,
 }
 
 /// What must hold in any view by itself.
@@ -208,23 +216,33 @@ pub(super) fn sane(node: NodeId, view: &RegionView, asked: &Look) -> Outcome {
         asked.logs.iter().find(|(region, _)| *region == view.region).map_or(0, |(_, from)| *from);
     let first = from.max(view.truncated.0 + 1);
     let whole = view.entries.iter().map(|e| e.index).eq(first..=view.last);
-    let rising = view.entries.iter().map(|e| e.term).try_fold(view.before, |before, term| {
-        (before <= term && term <= view.term).then_some(term)
-    });
     if !whole {
-        return Err(Failure::broke(
+        return broke(
             format!(
                 "the log of n{node} has a hole: every index from first to last must be readable"
             ),
             format!("region {}: its log is {}..={}", view.region, first, view.last),
             format!("it shows {} entries: {}", view.entries.len(), indexes(view)),
-        ));
+        );
     }
-    if rising.is_none() {
+    let mut before = view.before;
+    for e in &view.entries {
+        if e.term < before {
+            return broke(
+                format!("the terms in the log of n{node} fall (5.3)"),
+                format!("region {}: the entry before {} is of term {before}", view.region, e.index),
+                format!("then comes {}", entry(e.index, e.term)),
+            );
+        }
+        before = e.term;
+    }
+    if before > view.term {
         return broke(
-            format!("the terms in the log of n{node} fall, or are higher than its own"),
-            format!("region {}: it is in term {}", view.region, view.term),
-            format!("its log, after an entry of term {}: {}", view.before, indexes(view)),
+            format!(
+                "n{node} has entries of a term that it does not know: its term was not saved (5.1)"
+            ),
+            format!("region {}: its log ends with {}", view.region, entry(view.last, before)),
+            format!("its term is {}", view.term),
         );
     }
     Ok(())

@@ -11,13 +11,12 @@ use serde_bytes::ByteBuf;
 
 use super::{Due, World};
 use crate::cluster::dialect::Answer;
-use crate::cluster::faults::between;
 use crate::cluster::plan::PlannedOp;
 use crate::cluster::protocol::{Micros, NodeId, Status};
 use crate::coverage;
 use crate::failure::{Failure, Outcome};
-use crate::history::{Op, at, plain};
-use crate::rng::Rng;
+use crate::history::{Op, UNSENT, at, plain};
+use crate::rng::Draw;
 use crate::trace::Event as Traced;
 
 /// Names an attempt: its request's id.
@@ -80,7 +79,7 @@ impl CallEnd {
                 | Answer::Nonsense(why),
             ) => why.clone(),
             CallEnd::Status(status) => status.text.clone(),
-            CallEnd::Unsent => "the store is down".into(),
+            CallEnd::Unsent => UNSENT.into(),
             CallEnd::Reset => "the connection broke".into(),
             CallEnd::TimedOut => "no answer in time".into(),
             CallEnd::Raw(_) => "a response".into(),
@@ -112,7 +111,6 @@ pub(super) struct Client {
     pause: Micros,
     /// Gives up on nothing: for the reads at the end.
     pub patient: bool,
-    rng: Rng,
 }
 
 impl Client {
@@ -128,8 +126,10 @@ impl World<'_, '_> {
         for planned in ops {
             let id = planned.client;
             if !self.clients.contains_key(&id) {
-                let rng = Rng::fork(self.run.seed, &format!("client {id}"));
-                let target = *self.rng.pick(&self.setup.ids());
+                let ids = self.setup.ids();
+                let first = Draw::of(self.run.seed, "first store", &[id])
+                    .between((0, ids.len() as u64 - 1));
+                let target = ids[usize::try_from(first).unwrap_or_default()];
                 let client = Client {
                     ops: VecDeque::new(),
                     current: None,
@@ -137,7 +137,6 @@ impl World<'_, '_> {
                     target,
                     pause: 0,
                     patient,
-                    rng,
                 };
                 self.clients.insert(id, client);
                 fresh.push((id, planned.think));
@@ -188,8 +187,9 @@ impl World<'_, '_> {
         );
         let rules = self.setup.clients;
         self.later(now + rules.timeout, Due::TimesOut(id));
-        if !self.rng.chance(rules.loss) || self.calm {
-            let arrives = now + between(&mut self.rng, rules.latency);
+        let mut draw = Draw::of(self.run.seed, "request", &[client, now]);
+        if !draw.chance(rules.loss) || self.calm {
+            let arrives = now + draw.between(rules.latency);
             self.later(arrives, Due::Ask(id));
         }
         id
@@ -205,17 +205,19 @@ impl World<'_, '_> {
             self.answer_leaves(id, CallEnd::Unsent);
             return Ok(());
         }
-        let patience = self.setup.clients.timeout;
+        let patience = self.setup.clients.deadline;
         self.asked(node, id, request, what, patience)
     }
 
     /// An answer leaves its store.
     pub(super) fn answer_leaves(&mut self, id: CallId, end: CallEnd) {
         let rules = self.setup.clients;
-        if matches!(end, CallEnd::Raw(_)) && self.rng.chance(rules.loss) && !self.calm {
+        let Some(call) = self.calls.get(&id) else { return };
+        let mut draw = Draw::of(self.run.seed, "answer", &[call.client, self.now]);
+        if matches!(end, CallEnd::Raw(_)) && draw.chance(rules.loss) && !self.calm {
             return;
         }
-        let arrives = self.now + between(&mut self.rng, rules.latency);
+        let arrives = self.now + draw.between(rules.latency);
         self.later(arrives, Due::Told(id, end));
     }
 
@@ -273,6 +275,7 @@ impl World<'_, '_> {
         let ids = self.setup.ids();
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.call = None;
+        let mut luck = Draw::of(self.run.seed, "retry", &[id, self.now]);
         let attempts = client.current.as_ref().map_or(0, |(_, attempts)| *attempts);
         let may_retry = client.patient || self.calm || attempts < rules.attempts;
         let elsewhere = |client: &mut Client| {
@@ -289,18 +292,18 @@ impl World<'_, '_> {
                 if may_retry =>
             {
                 elsewhere(client);
-                Some(client.back_off(rules.backoff.1))
+                Some(client.back_off(rules.backoff.1, &mut luck))
             }
             CallEnd::Status(status) if status.definite && may_retry => {
                 elsewhere(client);
-                Some(client.back_off(rules.backoff.1))
+                Some(client.back_off(rules.backoff.1, &mut luck))
             }
             _ if end.result().is_some() || end.never_happened() => None,
             // Indefinite.
             _ => {
                 elsewhere(client);
-                let again = may_retry && (client.patient || client.rng.chance(rules.retry_unknown));
-                again.then(|| client.back_off(rules.backoff.1))
+                let again = may_retry && (client.patient || luck.chance(rules.retry_unknown));
+                again.then(|| client.back_off(rules.backoff.1, &mut luck))
             }
         };
         let wait = wait.unwrap_or_else(|| {
@@ -312,9 +315,9 @@ impl World<'_, '_> {
 }
 
 impl Client {
-    fn back_off(&mut self, most: Micros) -> Micros {
+    fn back_off(&mut self, most: Micros, luck: &mut Draw) -> Micros {
         let pause = self.pause.min(most);
         self.pause = (self.pause * 2).min(most);
-        pause + self.rng.below(1000) as Micros
+        pause + luck.between((0, 1_000))
     }
 }

@@ -169,12 +169,10 @@ impl World<'_, '_> {
             };
             let _ = write!(who, "\n      n{} {doing}", node.id);
         }
+        let since = if self.calm { "every fault was healed at" } else { "the wait began at" };
         Failure::broke(
             format!("{what} within {} ms of virtual time{unwell}", span / MS),
-            format!(
-                "at {} nothing stands in its way any more, or never did",
-                at(self.now.saturating_sub(span))
-            ),
+            format!("{since} {}", at(self.now.saturating_sub(span))),
             format!("at {}:{who}", at(self.now)),
         )
     }

@@ -5,6 +5,7 @@
 //! no thread, no wall clock, no iteration whose order is not fixed. So a virtual minute costs what its events
 //! cost, and a seed is a complete description of a run.
 //!
+//! - `lives`: starts, crashes and stops;
 //! - `stores`: hands inputs to stores ([`Link`](crate::link::Link), so they may live in this process or behind a
 //!   pipe) and releases their effects one by one: a sync takes time, a crash may fall between any two;
 //! - `network`: latency, loss, duplicates, stragglers, cuts in one direction or both;
@@ -21,6 +22,7 @@
 mod clients;
 mod faults;
 mod finish;
+mod lives;
 mod network;
 mod node;
 mod stores;
@@ -109,8 +111,7 @@ impl<'w, 'a> World<'w, 'a> {
             let drift = rng.below(2 * setup.drift_ppm as usize + 1);
             let ppm = i32::try_from(drift).unwrap_or_default() - setup.drift_ppm.cast_signed();
             let skew = crate::cluster::faults::between(&mut rng, (1, setup.skew.max(1)));
-            let own = Rng::fork(seed, &format!("store {id}"));
-            nodes.insert(*id, Node::new(*id, config.clone(), Clock::new(skew, ppm), own));
+            nodes.insert(*id, Node::new(*id, config.clone(), Clock::new(skew, ppm), seed));
         }
         let trace = Trace::new(run.recording());
         let mut world = World {
@@ -262,9 +263,11 @@ impl<'w, 'a> World<'w, 'a> {
     pub fn await_leader(&mut self, span: Micros) -> Outcome<NodeId> {
         let followed = |world: &Self| {
             let leader = world.monitors.leader(1)?;
-            let term = world.view(leader, 1)?.term;
-            let agree =
-                world.monitors.views().filter(|(_, view)| view.region == 1 && view.term == term);
+            let (peer, term) = world.view(leader, 1).map(|view| (view.peer, view.term))?;
+            let agree = world
+                .monitors
+                .views()
+                .filter(|(_, view)| view.region == 1 && view.term == term && view.leader == peer);
             (agree.count() > world.nodes.len() / 2).then_some(leader)
         };
         if self.run_until(span, |world| followed(world).is_some())? {

@@ -1,12 +1,11 @@
-//! The network between stores: what becomes of each message. Every link draws from a stream of its own, so that
-//! a change on one link (a shrunk schedule) leaves the luck of the others as it was.
+//! The network between stores: what becomes of each message. A message's luck hangs on its link and its time, not
+//! on what was sent before: a shorter plan leaves the luck of the others as it was.
 
 use std::collections::BTreeMap;
 
-use crate::cluster::faults::between;
 use crate::cluster::protocol::{Channel, Micros, NodeId};
 use crate::cluster::setup::Weather;
-use crate::rng::Rng;
+use crate::rng::Draw;
 
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +16,8 @@ pub(super) enum Fate {
     Arrives(Vec<Micros>),
 }
 
+#[derive(Default)]
 struct Link {
-    rng: Rng,
     cuts: u32,
     extra: Micros,
     drops: BTreeMap<Channel, u32>,
@@ -39,14 +38,7 @@ impl Network {
     }
 
     fn link(&mut self, from: NodeId, to: NodeId) -> &mut Link {
-        let seed = self.seed;
-        self.links.entry((from, to)).or_insert_with(|| Link {
-            rng: Rng::fork(seed, &format!("link {from} {to}")),
-            cuts: 0,
-            extra: 0,
-            drops: BTreeMap::new(),
-            last: BTreeMap::new(),
-        })
+        self.links.entry((from, to)).or_default()
     }
 
     /// Cuts one direction of a link once more (or, `by` -1, once less).
@@ -78,14 +70,14 @@ impl Network {
 
     pub fn send(&mut self, from: NodeId, to: NodeId, channel: Channel, now: Micros) -> Fate {
         let weather = self.weather;
+        let mut draw = Draw::of(self.seed, "message", &[from, to, channel as u64, now]);
         let link = self.link(from, to);
-        // Always the same number of draws, so that the next message's luck does not hang on this one's.
-        let lost = link.rng.chance(weather.loss);
-        let twice = link.rng.chance(weather.duplicate);
-        let late = link.rng.chance(weather.reorder);
-        let mut take = || between(&mut link.rng, weather.latency) + link.extra;
+        let lost = draw.chance(weather.loss);
+        let twice = draw.chance(weather.duplicate);
+        let late = draw.chance(weather.reorder);
+        let mut take = || draw.between(weather.latency) + link.extra;
         let (first, second) = (now + take(), now + take());
-        let delay = between(&mut link.rng, (0, weather.late));
+        let delay = draw.between((0, weather.late));
         if let Some(left) = link.drops.get_mut(&channel).filter(|left| **left > 0) {
             *left -= 1;
             return Fate::Lost("on order");

@@ -9,7 +9,7 @@ use crate::cluster::faults::{Cut, Point};
 use crate::cluster::protocol::{Cluster, Effect, Event, Lane, Look, Micros, NodeId};
 use crate::disk::{DiskCall, DiskImage, DiskOp};
 use crate::link::Link;
-use crate::rng::Rng;
+use crate::rng::{Draw, Rng};
 
 /// A clock that starts somewhere and runs a little wrong. It never falls.
 #[derive(Debug, Clone, Copy)]
@@ -93,8 +93,8 @@ pub(super) struct Trap {
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub at: Micros,
-    /// By the store's clock.
-    pub deadline: Micros,
+    /// By the store's clock; `None` until it has been handed over.
+    pub due: Option<Micros>,
     pub what: String,
 }
 
@@ -141,11 +141,12 @@ pub(super) struct Node {
     /// Down until somebody starts it.
     pub held_down: u32,
     pub sent_in_second: (Micros, u64),
-    pub rng: Rng,
+    /// The world's seed.
+    pub seed: u64,
 }
 
 impl Node {
-    pub fn new(id: NodeId, config: Vec<u8>, clock: Clock, rng: Rng) -> Self {
+    pub fn new(id: NodeId, config: Vec<u8>, clock: Clock, seed: u64) -> Self {
         Node {
             id,
             config,
@@ -169,8 +170,13 @@ impl Node {
             doomed: false,
             held_down: 0,
             sent_in_second: (0, 0),
-            rng,
+            seed,
         }
+    }
+
+    /// The luck of this store at a moment.
+    pub fn luck(&self, what: &str, now: Micros) -> Draw {
+        Draw::of(self.seed, what, &[self.id, now])
     }
 
     pub fn up(&self) -> bool {
@@ -191,10 +197,11 @@ impl Node {
     /// Ends its life, and leaves on its files what the cut leaves.
     pub fn cut(&mut self, cut: Cut) {
         self.link = None;
+        let mut rng = Rng::fork(self.seed, &format!("crash {} {}", self.id, self.life));
         for file in self.files.values_mut() {
             let left = match cut {
                 Cut::Kill => file.image.all(),
-                Cut::Power => file.image.crash(&mut self.rng),
+                Cut::Power => file.image.crash(&mut rng),
             };
             *file = File { image: DiskImage::of(left), ..File::default() };
         }

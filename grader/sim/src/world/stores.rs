@@ -1,18 +1,15 @@
 //! Inputs to stores, and their effects.
 
-use std::collections::BTreeMap;
-
 use serde_bytes::ByteBuf;
 
 use super::clients::CallEnd;
-use super::node::{Asked, Current, lost, points};
+use super::node::{Asked, Current, points};
 use super::{Due, World};
-use crate::cluster::faults::{Cut, between};
 use crate::cluster::protocol::{
-    Effect, Event, Input, Inspected, Lane, Look, Micros, NodeId, Open, Status,
+    Effect, Event, Input, Inspected, Lane, Look, Micros, NodeId, Status,
 };
 use crate::coverage;
-use crate::disk::{DiskCall, DiskOp};
+use crate::disk::DiskOp;
 use crate::failure::{Failure, Outcome};
 use crate::history::at;
 use crate::trace::Event as Traced;
@@ -20,40 +17,7 @@ use crate::trace::Event as Traced;
 // More than any store does in one input, and less than would fill the judge's memory.
 const MAX_EFFECTS: usize = 200_000;
 
-// Somebody changes the disk and starts the store again.
-const RESTART_AFTER_STOP: Micros = 1_000_000;
-
 impl World<'_, '_> {
-    /// A life begins.
-    pub(super) fn start(&mut self, id: NodeId) -> Outcome {
-        let link = self.run.start()?;
-        let now = self.now;
-        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
-        node.life += 1;
-        node.link = Some(link);
-        let (life, files) = (node.life, node.disk());
-        let (config, seed) = (ByteBuf::from(node.config.clone()), node.rng.next_u64());
-        let first = node.clock.world(self.setup.tick);
-        self.trace.line(now, || Traced::Open { n: id, life });
-        self.trace.mix(&[1, now, id, life], &[]);
-        self.monitors.opened(id);
-        if life > 1 {
-            self.coverage.hit(coverage::RESTARTS);
-        }
-        let open = Open { node: id, seed, tick: self.setup.tick, files, config };
-        // Ticks of the stores do not fall together.
-        let first = first + self.rng.below(usize::try_from(first).unwrap_or(1)) as u64;
-        self.later(now + first, Due::Tick { node: id, life });
-        self.input(id, Event::Open(Box::new(open)))
-    }
-
-    pub(super) fn start_again(&mut self, id: NodeId, life: u64) -> Outcome {
-        match self.nodes.get(&id) {
-            Some(node) if !node.up() && node.life == life && node.held_down == 0 => self.start(id),
-            _ => Ok(()),
-        }
-    }
-
     /// Something happens to a store: now, or when it has time.
     pub(super) fn happens(&mut self, id: NodeId, event: Event) -> Outcome {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.up()) else { return Ok(()) };
@@ -78,8 +42,12 @@ impl World<'_, '_> {
         Ok(())
     }
 
-    fn input(&mut self, id: NodeId, event: Event) -> Outcome {
+    pub(super) fn input(&mut self, id: NodeId, event: Event) -> Outcome {
         let look = self.monitors.want(id);
+        let request = match &event {
+            Event::Request { id, deadline, .. } => Some((*id, *deadline)),
+            _ => None,
+        };
         let (job, tick) = (matches!(event, Event::RunJob { .. }), matches!(event, Event::Tick));
         let effects = self.exchange(id, event, look.clone())?;
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
@@ -90,6 +58,11 @@ impl World<'_, '_> {
                 "a store does what can be done now, and returns",
                 format!("one input led to {} effects", effects.len()),
             ));
+        }
+        if let Some((asked, deadline)) =
+            request.and_then(|(id, at)| Some((node.requests.get_mut(&id)?, at)))
+        {
+            asked.due = Some(deadline.max(node.told));
         }
         node.effects.extend(effects);
         let life = node.life;
@@ -136,7 +109,7 @@ impl World<'_, '_> {
             }
             if is_sync && !node.input.syncing && !node.input.in_job {
                 node.input.syncing = true;
-                let takes = between(&mut node.rng, self.setup.times.sync) * node.slow;
+                let takes = node.luck("sync", self.now).between(self.setup.times.sync) * node.slow;
                 self.later(self.now + takes, Due::Release { node: id, life });
                 return Ok(());
             }
@@ -241,7 +214,7 @@ impl World<'_, '_> {
             Lane::Apply => times.apply,
             Lane::Region => times.region,
         };
-        let takes = between(&mut node.rng, range) * node.slow;
+        let takes = node.luck("job", self.now).between(range) * node.slow;
         let free = node.lanes.entry(lane).or_default();
         *free = self.now.max(*free) + takes;
         let (done, life) = (*free, node.life);
@@ -285,7 +258,10 @@ impl World<'_, '_> {
             }
         }
         let Some(grace) = self.setup.limits.answer_grace else { return Ok(()) };
-        let late = node.requests.iter().find(|(_, asked)| asked.deadline + grace < node.told);
+        let late = node
+            .requests
+            .iter()
+            .find(|(_, asked)| asked.due.is_some_and(|due| due + grace < node.told));
         if let Some((request, asked)) = late {
             return Err(Failure::broke(
                 "a request is never answered: each is answered exactly once, by its deadline at the latest",
@@ -333,83 +309,7 @@ impl World<'_, '_> {
         self.trace.mix(&[8, now, id, request], &bytes);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let deadline = node.clock.at(now).saturating_add(patience);
-        node.requests.insert(request, Asked { at: now, deadline, what });
+        node.requests.insert(request, Asked { at: now, due: None, what });
         self.happens(id, Event::Request { id: request, method, bytes: bytes.into(), deadline })
-    }
-
-    fn stopped(&mut self, id: NodeId, why: String) -> Outcome {
-        self.trace.line(self.now, || Traced::Stop { n: id, why: why.clone() });
-        self.coverage.hit(coverage::STOPS);
-        let Some(node) = self.nodes.get(&id) else { return Ok(()) };
-        if !node.doomed {
-            return Err(Failure::broke(
-                format!("n{id} stopped by itself"),
-                format!("at {} it says: {why}", at(self.now)),
-                "no disk error was ordered for it",
-            ));
-        }
-        let life = node.life;
-        self.ends(id, Cut::Power);
-        self.later(self.now + RESTART_AFTER_STOP, Due::Start { node: id, life });
-        Ok(())
-    }
-
-    /// A store dies now, and is started again at `until`.
-    pub(super) fn crash(&mut self, id: NodeId, cut: Cut, until: Micros) {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.up()) else { return };
-        let coverage = &mut self.coverage;
-        coverage.hit(coverage::CRASHES);
-        if !node.effects.is_empty() {
-            coverage.hit(coverage::CRASHES_BUSY);
-        }
-        if node.unsynced() {
-            coverage.hit(coverage::CRASHES_UNSYNCED);
-        }
-        let promise = |e: &Effect| matches!(e, Effect::Send { .. } | Effect::Reply { .. });
-        if node.input.synced && node.effects.iter().any(promise) {
-            coverage.hit(coverage::CRASHES_BEFORE_SEND);
-        }
-        let missed: Vec<String> = node.effects.iter().filter_map(lost).take(8).collect();
-        let life = node.life;
-        self.trace.mix(&[9, self.now, id, life], &[]);
-        self.trace.line(self.now, || Traced::Crash { n: id, how: cut.to_string(), lost: missed });
-        self.ends(id, cut);
-        if until != Micros::MAX {
-            self.later(until, Due::Start { node: id, life });
-        }
-    }
-
-    fn ends(&mut self, id: NodeId, cut: Cut) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let open: BTreeMap<u64, Asked> = std::mem::take(&mut node.requests);
-        node.cut(cut);
-        self.monitors.crashed(id);
-        for request in open.into_keys() {
-            self.answer_leaves(request, CallEnd::Reset);
-        }
-    }
-
-    /// Orders a disk error; the highest number calls it off.
-    pub(super) fn disk_error(
-        &mut self,
-        id: NodeId,
-        file: &str,
-        call: DiskCall,
-        nth: u64,
-    ) -> Outcome {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.up()) else { return Ok(()) };
-        let called_off = nth == u64::MAX;
-        if node.failing.is_none() {
-            node.doomed = !called_off;
-        }
-        let files: Vec<String> = if file.is_empty() {
-            node.files.keys().cloned().collect()
-        } else {
-            vec![file.to_owned()]
-        };
-        for file in files {
-            self.happens(id, Event::FailDisk { file, call, nth })?;
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,6 @@ use serde_bytes::ByteBuf;
 
 use super::network::Fate;
 use super::{Due, Node, World};
-use crate::cluster::faults::between;
 use crate::cluster::protocol::{Channel, Event, NodeId};
 use crate::coverage;
 use crate::failure::{Failure, Outcome};
@@ -85,9 +84,10 @@ impl World<'_, '_> {
 
     // A connection that breaks is noticed, often.
     fn undelivered(&mut self, from: NodeId, to: NodeId, channel: Channel) {
-        let Some(node) = self.nodes.get_mut(&from) else { return };
-        if node.rng.chance(50) {
-            let at = self.now + between(&mut node.rng, (1_000, 100_000));
+        let Some(node) = self.nodes.get(&from) else { return };
+        let mut luck = node.luck("unreachable", self.now);
+        if luck.chance(50) {
+            let at = self.now + luck.between((1_000, 100_000));
             let life = node.life;
             self.later(at, Due::Unreachable { node: from, life, to, channel });
         }
