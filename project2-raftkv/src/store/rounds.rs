@@ -1,0 +1,152 @@
+//! One round: what has gathered becomes one list of effects, in the order that makes it safe.
+
+use std::mem;
+
+use proto::eraftpb::MessageType;
+use standalone::engine::{Durability, WriteBatch};
+
+use super::{Effect, LogWrite, Store, Writing};
+use crate::Result;
+use crate::apply::Compacted;
+use crate::log_store::{LogBatch, LogOp};
+use crate::observer::PeerView;
+
+impl Store {
+    /// Makes a round. To be called after something has happened; the effects must be carried out in order, and all
+    /// before the next call.
+    ///
+    /// # Errors
+    /// The store is broken: nothing of this round may be done.
+    pub fn poll(&mut self) -> Result<Vec<Effect>> {
+        self.serve_the_held();
+        loop {
+            let more = self.peer.handle_ready(&mut self.round)?;
+            self.apply_committed()?;
+            if !more {
+                break;
+            }
+        }
+        self.seal();
+        self.tell_observers();
+        Ok(mem::take(&mut self.outbox))
+    }
+
+    /// Applies what consensus has handed out, into the round's one batch of data.
+    fn apply_committed(&mut self) -> Result<()> {
+        for task in mem::take(&mut self.round.apply) {
+            let result = self.apply.apply(task, &mut self.data)?;
+            self.unsynced += result.written;
+            for observer in &mut self.observers {
+                observer.applied(result.region, result.applied_index, result.written);
+            }
+            for Compacted(truncated) in self.peer.on_applied(result, &mut self.round) {
+                self.peer.on_compacted(truncated);
+                self.gc_waits = Some(truncated.index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the round into effects.
+    ///
+    /// You will need `send`, `write_log`, `commit_data` and the round's answers. Which of them rest on which? (The
+    /// module's story has the order.)
+    fn seal(&mut self) {
+        // BEGIN SOLUTION 2B.seal
+        let round = mem::take(&mut self.round);
+        // A leader's followers write while it writes; what must wait for its disk is not in here.
+        for message in round.messages {
+            self.send(message);
+        }
+        self.write_log(round.log, round.ready);
+        // R1: what is applied was durable before this round. R2: so it need not be synced now.
+        self.commit_data();
+        // Behind the commit: who is told that it is written can read it.
+        self.outbox.extend(round.answers.into_iter().map(Effect::Answer));
+        self.begin_transfers(round.restore, round.build);
+        // END SOLUTION
+    }
+
+    fn send(&mut self, message: proto::raft_serverpb::RaftMessage) {
+        let kind = message.message.as_ref().map(proto::eraftpb::Message::msg_type);
+        if kind == Some(MessageType::MsgSnapshot) {
+            self.stream(message);
+        } else {
+            self.outbox.push(Effect::Send(Box::new(message)));
+        }
+    }
+
+    /// Asks for a commit of the log that makes this Ready durable.
+    pub(super) fn write_log(&mut self, batch: LogBatch, ready: Option<u64>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.next_write += 1;
+        let id = self.next_write;
+        self.writing.push_back(Writing { id, ready });
+        self.outbox.push(Effect::WriteLog(LogWrite { id, batch }));
+    }
+
+    /// Commits the round's data, and syncs it if it is time (R5). Only what is synced lets the log be cut (R4).
+    ///
+    /// You will need `self.data`, `self.flush_is_due`, and [`Apply::save`](crate::apply::Apply::save): a sync needs
+    /// something to commit. What else changes when everything that is applied is durable?
+    fn commit_data(&mut self) {
+        // BEGIN SOLUTION 2C.commit_data
+        let flush = self.flush_is_due();
+        let mut batch = mem::replace(&mut self.data, WriteBatch::new());
+        if flush && batch.is_empty() {
+            self.apply.save(&mut batch);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        // Small writes count, too: each is a page or two.
+        self.unsynced += 1;
+        let durability = if flush { Durability::Immediate } else { Durability::None };
+        self.outbox.push(Effect::CommitKv { batch, durability });
+        if flush {
+            self.unsynced = 0;
+            self.flushed_at = self.now;
+            self.durable_applied = self.apply.state().applied_index;
+            if let Some(index) = self.gc_waits.take() {
+                let region = self.apply.region().id;
+                let ops = vec![LogOp::Compact { region, index }];
+                self.write_log(LogBatch { ops, sync: false }, None);
+            }
+        }
+        // END SOLUTION
+    }
+
+    /// R5: every second, every 32 MiB, or when the log waits to be cut; never while a snapshot replaces the data, whose
+    /// own commits come from elsewhere.
+    fn flush_is_due(&self) -> bool {
+        if self.peer.is_installing() {
+            return false;
+        }
+        let late = self.unsynced > 0
+            && self.now.saturating_sub(self.flushed_at) >= self.config.flush_every;
+        late || self.unsynced >= self.config.flush_bytes || self.gc_waits.is_some()
+    }
+
+    fn tell_observers(&mut self) {
+        if self.observers.is_empty() {
+            return;
+        }
+        let status = self.peer.status();
+        let view = PeerView {
+            region: self.peer.region().clone(),
+            me: self.peer.me(),
+            leader: self.peer.certain_leader(),
+            is_leader: status.is_leader(),
+            term: status.term,
+        };
+        if self.told.as_ref() == Some(&view) {
+            return;
+        }
+        for observer in &mut self.observers {
+            observer.changed(&view);
+        }
+        self.told = Some(view);
+    }
+}
