@@ -5,7 +5,7 @@
 //! promises just that: it behaves as if there were one copy.
 //!
 //! Three things make the question answerable. **Locality** (Herlihy and Wing): a history is linearizable if that
-//! of each key is, so [`check`] asks key by key. **Memory** ([`search`]): the same set of operations done, in the
+//! of each key is, so [`check`] asks key by key. **Memory** (`search`): the same set of operations done, in the
 //! same state, is tried once. And **pruning** of open writes that nobody ever saw: they may be taken as never
 //! having happened. The search is bounded; beyond its budget the verdict is *unknown*, which is no pass.
 //!
@@ -13,7 +13,7 @@
 //! own: what it calls broken is broken, but it misses a scan that is torn between two writes. [`check_whole`]
 //! does not: it searches over the whole map at once, for short histories.
 //!
-//! A violation names operations ([`explain`]): the one that cannot be, and the one that forbids it.
+//! A violation names operations (`explain`): the one that cannot be, and the one that forbids it.
 //!
 //! Left out: weaker models (sequential, stale reads), and transactions, which have a checker of their own.
 
