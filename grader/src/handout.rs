@@ -5,7 +5,8 @@
 //!
 //! - sources of student packages: blocks are [cut]; the crate's root gets the function
 //!   `hole` and the few `allow`s that cut code needs;
-//! - what only authors need is left out, and the workspace's manifest and lock file are made to fit;
+//! - what only authors need is left out, and so are projects without a graded stage; the workspace's manifest
+//!   and lock file are made to fit;
 //! - `README.md` is the student's own; everything else is copied byte for byte.
 //!
 //! The last check does not trust the cutting: it takes the lines between markers as plain text, and
@@ -87,6 +88,7 @@ pub fn starter(workspace: &Workspace, course: &Course, until: Option<&str>) -> R
         );
     }
     leave_out_authors_parts(&mut files)?;
+    leave_out_ungraded_projects(&mut files, folders.values().map(String::as_str))?;
     let course = match until {
         Some(until) => shorten(&mut files, course, until)?,
         None => course.clone(),
@@ -175,6 +177,25 @@ fn with_prelude(text: &str, prelude: &str) -> String {
 /// It cannot be read.
 pub fn leave_out_authors_parts(files: &mut Files) -> Result<()> {
     let manifest = manifest::without_members(tree::text(files, "Cargo.toml")?, tree::authors_only)?;
+    files.insert("Cargo.toml".into(), manifest.into());
+    Ok(())
+}
+
+/// Leaves out projects that the course does not grade yet: nobody could tell a student whether an answer is
+/// right, and their solutions would lie about uncut.
+fn leave_out_ungraded_projects<'a>(
+    files: &mut Files,
+    graded: impl Iterator<Item = &'a str>,
+) -> Result<()> {
+    let graded: BTreeSet<&str> = graded.map(tree::top_of).collect();
+    let left_out = |path: &str| {
+        let top = tree::top_of(path);
+        top != path && top.starts_with("project") && !graded.contains(top)
+    };
+    let manifest = tree::text(files, "Cargo.toml")?.to_owned();
+    files.retain(|path, _| !left_out(path));
+    // A member's own path may be the top folder itself.
+    let manifest = manifest::without_members(&manifest, |m| left_out(&format!("{m}/")))?;
     files.insert("Cargo.toml".into(), manifest.into());
     Ok(())
 }

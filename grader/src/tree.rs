@@ -70,7 +70,8 @@ pub fn read_course(root: &Path) -> Result<Files> {
     Ok(files)
 }
 
-fn top_of(path: &str) -> &str {
+/// The first part of a path.
+pub fn top_of(path: &str) -> &str {
     path.split('/').next().unwrap_or(path)
 }
 
