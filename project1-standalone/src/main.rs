@@ -21,7 +21,8 @@ struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2379")]
     pd_addr: String,
 
-    /// The data directory, created if missing; without it, data lives in memory and is lost at the end
+    /// The data directory, created if missing; without it, data lives in memory and is lost at the
+    /// end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -29,7 +30,8 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     cache_mib: u16,
 
-    /// What to log, to standard error: error, warn, info, debug, trace, or a filter like `standalone=debug`
+    /// What to log, to standard error: error, warn, info, debug, trace, or a filter like
+    /// `standalone=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: Targets,
 }
@@ -59,10 +61,12 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    // Listened for before anything is open, so that a signal during the start ends it in order, too.
+    // Listened for before anything is open, so that a signal during the start ends it in order,
+    // too.
     let interrupted = interrupted()?;
     let server = Standalone::start(config).await?;
-    // One line for programs that start us; the rest is log. A reader that hung up is no reason to end.
+    // One line for programs that start us; the rest is log. A reader that hung up is no reason to
+    // end.
     let data = config.data.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
     let (addr, pd_addr) = (server.addr(), server.pd_addr());
     let _ = writeln!(io::stdout(), "ready addr={addr} pd-addr={pd_addr} data={data}");

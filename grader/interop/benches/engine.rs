@@ -1,8 +1,9 @@
 //! What the engine costs over bare redb, on the same work: `cargo bench -p interop`.
 //!
-//! Both sides have one table of a hundred thousand keys in a file of their own, the same cache, and do the
-//! same reads and writes in the same order. The engine should be at most a tenth slower: what it
-//! adds is a name for a column family, batches that are collected first, and errors that say who must act.
+//! Both sides have one table of a hundred thousand keys in a file of their own, the same cache, and
+//! do the same reads and writes in the same order. The engine should be at most a tenth slower:
+//! what it adds is a name for a column family, batches that are collected first, and errors that
+//! say who must act.
 
 use std::hint::black_box;
 
@@ -27,7 +28,8 @@ fn value(n: u64) -> Vec<u8> {
     value
 }
 
-/// Keys in an order that visits all of them and looks random: a step that shares no factor with their number.
+/// Keys in an order that visits all of them and looks random: a step that shares no factor with
+/// their number.
 fn shuffled() -> impl Iterator<Item = u64> {
     (0..u64::MAX).map(|n| n.wrapping_mul(61_803) % KEYS)
 }

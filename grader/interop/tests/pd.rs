@@ -56,8 +56,8 @@ impl Oracle {
     }
 }
 
-/// A hundred thousand requests of all sizes under a clock that stands, jumps and steps back, with restarts
-/// in between, half of them after a bound was saved and before anything was sent under it.
+/// A hundred thousand requests of all sizes under a clock that stands, jumps and steps back, with
+/// restarts in between, half of them after a bound was saved and before anything was sent under it.
 #[test]
 fn timestamps_rise_whatever_the_clock_does() {
     let mut oracle = Oracle { tso: Tso::new(0), disk: 0 };
@@ -246,7 +246,8 @@ async fn a_stream_has_an_answer_for_each_request_in_order_and_ends_on_a_bad_one(
     }
 }
 
-/// Timestamps, safe point and cluster id outlive a kill -9; the official client reads the timestamps.
+/// Timestamps, safe point and cluster id outlive a kill -9; the official client reads the
+/// timestamps.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_pd_must_remember_outlives_a_kill() {
     let data = TempDir::new().unwrap();

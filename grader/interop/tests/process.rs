@@ -1,7 +1,7 @@
 //! The real binary as a child process, and what every test of it needs.
 //!
-//! Cargo tells a test where its own package's binaries are, but not another's, so that the first test that
-//! wants the server asks cargo to build it.
+//! Cargo tells a test where its own package's binaries are, but not another's, so that the first
+//! test that wants the server asks cargo to build it.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -67,7 +67,8 @@ impl Server {
             .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
     }
 
-    /// A server with these arguments; if it ends instead, its status and what it said on standard error.
+    /// A server with these arguments; if it ends instead, its status and what it said on standard
+    /// error.
     pub fn start(args: &[&str]) -> Result<Server, (ExitStatus, String)> {
         let said = NamedTempFile::new().expect("there is room for a log");
         let mut child = Command::new(binary())

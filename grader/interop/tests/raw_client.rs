@@ -74,8 +74,9 @@ async fn batches() {
     assert_eq!(left, (0..100).step_by(10).map(key).collect::<Vec<_>>());
 }
 
-/// Ten thousand keys, in every way that a client can walk over them. A scan whose limit is not reached is
-/// the one that goes on into the next region, so each of them is here with a limit that is too large.
+/// Ten thousand keys, in every way that a client can walk over them. A scan whose limit is not
+/// reached is the one that goes on into the next region, so each of them is here with a limit that
+/// is too large.
 #[tokio::test]
 async fn scans_over_ten_thousand_keys() {
     const ALL: usize = 10_000;
@@ -244,11 +245,13 @@ async fn many_writers_at_once() {
     assert_eq!(client.scan_keys(key(0)..key(640), 1000).await.unwrap().len(), 640);
 }
 
-/// What a writer knows about one key: the last number that was acknowledged, and the last that was sent.
+/// What a writer knows about one key: the last number that was acknowledged, and the last that was
+/// sent.
 type Known = BTreeMap<String, (usize, usize)>;
 
-/// Five times: eight writers go on and on, and after some acknowledgements the server is killed. After
-/// the restart each key has a number that is not below the acknowledged one, nor above the sent one.
+/// Five times: eight writers go on and on, and after some acknowledgements the server is killed.
+/// After the restart each key has a number that is not below the acknowledged one, nor above the
+/// sent one.
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_loses_nothing_that_was_acknowledged() {
     let data = TempDir::new().unwrap();
@@ -286,6 +289,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
                 }
             });
         }
+        drop(acknowledged);
         for _ in 0..acknowledgements {
             seen.recv().await.expect("the writers go on until the server is killed");
         }
@@ -317,7 +321,8 @@ async fn terminate_and_start_again() {
     let server = Server::on(&data);
     let client = connect(&server).await;
     client.batch_put((0..1000).map(|n| (key(n), value(n)))).await.unwrap();
-    // The client is still connected, with its stream of timestamps open: that must not hold anybody up.
+    // The client is still connected, with its stream of timestamps open: that must not hold anybody
+    // up.
     assert!(server.terminate().success());
     let server = Server::on(&data);
     let found = connect(&server).await.scan(key(0)..key(1000), 1000).await.unwrap();

@@ -1,5 +1,5 @@
-//! The store's service, without a network: what happens to a call whose client has gone, and which status
-//! says what no response has a place for.
+//! The store's service, without a network: what happens to a call whose client has gone, and which
+//! status says what no response has a place for.
 
 use std::sync::Arc;
 
@@ -54,8 +54,9 @@ impl Storage for Gated {
     }
 }
 
-/// A client swaps "absent" for `a` and hangs up while that is on its way to the disk. The next one that
-/// swaps "absent" for `b` must wait, and then find `a`: else `b` overwrites a swap that it never saw.
+/// A client swaps "absent" for `a` and hangs up while that is on its way to the disk. The next one
+/// that swaps "absent" for `b` must wait, and then find `a`: else `b` overwrites a swap that it
+/// never saw.
 #[tokio::test]
 async fn a_client_that_hangs_up_does_not_let_go_of_its_latch() {
     let storage = Arc::new(Gated::default());

@@ -15,8 +15,8 @@ use crate::{Error, Result};
 pub struct Snapshot {
     transaction: ReadTransaction,
     cfs: Arc<[CfName]>,
-    // Opened at first use, since most requests read one column family of the three. An array, because a
-    // snapshot is made for each request: a `Vec` was a twentieth of a get.
+    // Opened at first use, since most requests read one column family of the three. An array,
+    // because a snapshot is made for each request: a `Vec` was a twentieth of a get.
     tables: [OnceLock<Arc<Table>>; MAX_CFS],
 }
 

@@ -16,9 +16,9 @@ use crate::keys::TAIL_START;
 
 /// Tells the cluster as it is.
 ///
-/// What changes about a cluster is behind this trait: members, and who leads. An implementation may wait
-/// a little for a leader to appear (clients take a late answer better than a bad one), but must answer
-/// within the client's two seconds.
+/// What changes about a cluster is behind this trait: members, and who leads. An implementation may
+/// wait a little for a leader to appear (clients take a late answer better than a bad one), but
+/// must answer within the client's two seconds.
 pub trait Topology: Send + Sync + 'static {
     /// The cluster now.
     fn cluster(&self) -> impl Future<Output = Arc<Cluster>> + Send;
@@ -43,8 +43,8 @@ pub struct Placed {
 /// A cluster at one moment. One method a question; each answer has a header, since official clients
 /// panic without.
 ///
-/// - `regions` are in key order and cover everything: each starts where the one before ends, the first at the
-///   empty key, and only the last has no end.
+/// - `regions` are in key order and cover everything: each starts where the one before ends, the
+///   first at the empty key, and only the last has no end.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     /// The cluster's id, in every header.
@@ -60,8 +60,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One server that is everything: the only member, at `pd_addr`, and the only store, at `addr`, which
-    /// leads region 1 and the empty tail region 2.
+    /// One server that is everything: the only member, at `pd_addr`, and the only store, at `addr`,
+    /// which leads region 1 and the empty tail region 2.
     pub fn solo(id: u64, addr: SocketAddr, pd_addr: SocketAddr) -> Arc<Cluster> {
         let url = format!("http://{pd_addr}");
         let member = Member {
@@ -119,7 +119,8 @@ impl Cluster {
         })
     }
 
-    /// Which region lies before the one that has this key? None does before the first; that is no error.
+    /// Which region lies before the one that has this key? None does before the first; that is no
+    /// error.
     pub fn get_prev_region(&self, request: &GetRegionRequest) -> GetRegionResponse {
         self.region_answer(request.header.as_ref(), || {
             let at = self.region_of(&request.region_key).and_then(|at| at.checked_sub(1));

@@ -66,8 +66,9 @@ impl<S: Storage> Ledger<S> {
         self.storage.write(&Context::default(), vec![put]).await
     }
 
-    /// The cluster's id; `fresh` becomes it when there is none yet. A client keeps the id that it met
-    /// first, so that one which outlives a server in memory learns that it now talks to another cluster.
+    /// The cluster's id; `fresh` becomes it when there is none yet. A client keeps the id that it
+    /// met first, so that one which outlives a server in memory learns that it now talks to another
+    /// cluster.
     ///
     /// # Errors
     /// As [`Ledger::load`] and [`Ledger::save`].

@@ -11,19 +11,20 @@ use crate::keys::{self, KeyRange};
 use crate::storage::{DynCursor, StorageReader};
 use crate::{Error, Modify, Result, Storage};
 
-/// The region of a client that names none (id 0): one that was given the store's address by hand and
-/// knows no PD.
+/// The region of a client that names none (id 0): one that was given the store's address by hand
+/// and knows no PD.
 const DEFAULT_REGION: u64 = 1;
 
-/// A [`Storage`] that honours the context: it serves a request only for a region that it has, at that
-/// region's epoch, and only within the region's range.
+/// A [`Storage`] that honours the context: it serves a request only for a region that it has, at
+/// that region's epoch, and only within the region's range.
 ///
-/// - Keys outside the range are refused (the client went by a wrong map), ranges are cut to it: a client
-///   sends the bounds of its whole scan to each region in turn.
+/// - Keys outside the range are refused (the client went by a wrong map), ranges are cut to it: a
+///   client sends the bounds of its whole scan to each region in turn.
 /// - A refused batch did not happen: all keys are checked before the storage behind sees any.
 ///
-/// The regions never change here, so that a check at the door is enough. In a cluster a region may be
-/// split between the door and the write, and the check moves to where the order of writes is decided.
+/// The regions never change here, so that a check at the door is enough. In a cluster a region may
+/// be split between the door and the write, and the check moves to where the order of writes is
+/// decided.
 pub struct SoloRegions<S> {
     storage: Arc<S>,
     regions: Vec<Region>,

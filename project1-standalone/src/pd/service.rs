@@ -1,8 +1,8 @@
 //! `pdpb.PD` over a topology, a source of timestamps, and a ledger.
 //!
-//! Two things are more than handing a question on. Timestamps: a stream has one answer for each request, in
-//! order, and whenever one cannot be given the stream must *end*, since the client has no timeout on
-//! it. And the safe point, which only grows.
+//! Two things are more than handing a question on. Timestamps: a stream has one answer for each
+//! request, in order, and whenever one cannot be given the stream must *end*, since the client has
+//! no timeout on it. And the safe point, which only grows.
 
 use std::sync::Arc;
 
@@ -33,14 +33,16 @@ pub struct PdService<T, S> {
 struct Inner<T, S> {
     topology: T,
     ledger: Ledger<S>,
-    // Locks, since both are read, changed and saved in one step. They are held across the save, about once in
-    // three seconds: what is asked for meanwhile must not be answered from an unsaved state.
+    // Locks, since both are read, changed and saved in one step. They are held across the save,
+    // about once in three seconds: what is asked for meanwhile must not be answered from an unsaved
+    // state.
     tso: Mutex<Tso>,
     gc_safe_point: Mutex<u64>,
 }
 
 impl<T: Topology, S: Storage> PdService<T, S> {
-    /// The service, which goes on from what the ledger remembers. Timestamp streams end with `stop`.
+    /// The service, which goes on from what the ledger remembers. Timestamp streams end with
+    /// `stop`.
     ///
     /// # Errors
     /// As [`Ledger::load`].

@@ -1,11 +1,12 @@
 //! Timestamps: each larger than all before it, whatever the clock does.
 //!
-//! A timestamp is a wall-clock millisecond (*physical*) and a counter (*logical*, 18 bits) that tells
-//! those of one millisecond apart. The sequence must be strictly increasing over everything: over
-//! clients, over a clock that is set back, over a restart. The first two are easy: remember the last one,
-//! and never give out less. The third needs a disk, but not an fsync for each timestamp: [`Tso`] keeps a
-//! durable *bound* some seconds ahead and gives out only what lies below it. After a restart it starts
-//! at the bound, which is above all that can have been given out before.
+//! A timestamp is a wall-clock millisecond (*physical*) and a counter (*logical*, 18 bits) that
+//! tells those of one millisecond apart. The sequence must be strictly increasing over everything:
+//! over clients, over a clock that is set back, over a restart. The first two are easy: remember
+//! the last one, and never give out less. The third needs a disk, but not an fsync for each
+//! timestamp: [`Tso`] keeps a durable *bound* some seconds ahead and gives out only what lies below
+//! it. After a restart it starts at the bound, which is above all that can have been given out
+//! before.
 //!
 //! It is a plain struct: `now` comes in, and when the bound must be raised the answer is
 //! [`Answer::SaveFirst`]; the caller saves it, says [`Tso::saved`], and asks again.
@@ -14,10 +15,11 @@
 //!
 //! - Every timestamp of an answer is larger than every one of the answers before.
 //! - `physical < bound` in every answer, and the bound was on disk before.
-//! - `logical < 2^18`: when a millisecond is used up, physical moves on, ahead of the clock if it must.
+//! - `logical < 2^18`: when a millisecond is used up, physical moves on, ahead of the clock if it
+//!   must.
 //!
-//! As TiKV's PD does it (there the bound lies in etcd, three seconds ahead, too). Percolator's oracle
-//! (section 2.3) is the model of both.
+//! As TiKV's PD does it (there the bound lies in etcd, three seconds ahead, too). Percolator's
+//! oracle (section 2.3) is the model of both.
 
 use proto::pdpb::Timestamp;
 
@@ -50,8 +52,8 @@ pub enum Answer {
 }
 
 impl Tso {
-    /// A source that goes on above everything given out under the durable `bound`, in milliseconds; 0
-    /// when there never was one.
+    /// A source that goes on above everything given out under the durable `bound`, in milliseconds;
+    /// 0 when there never was one.
     pub fn new(bound: u64) -> Self {
         Tso { physical: bound, logical: 0, bound }
     }

@@ -2,22 +2,23 @@
 //!
 //! A durable commit costs an fsync, some milliseconds on a disk, whether it holds one key or a
 //! thousand; and redb has one writer, so that sixty-four clients with a commit each would stand in
-//! line for sixty-four fsyncs, each holding one of tokio's threads meanwhile. [`GroupCommit`] stands
-//! in front of any [`Storage`] and is one itself. A write goes into a queue; one writer thread takes what
-//! has gathered there while the last commit was under way, merges it into one batch, commits it, and
-//! completes everybody. Nobody waits for others to come: the group is whoever is there. The busier the
-//! server, the larger the groups. PostgreSQL and MySQL call it group commit; RocksDB does it in its write
-//! queue.
+//! line for sixty-four fsyncs, each holding one of tokio's threads meanwhile. [`GroupCommit`]
+//! stands in front of any [`Storage`] and is one itself. A write goes into a queue; one writer
+//! thread takes what has gathered there while the last commit was under way, merges it into one
+//! batch, commits it, and completes everybody. Nobody waits for others to come: the group is
+//! whoever is there. The busier the server, the larger the groups. PostgreSQL and MySQL call it
+//! group commit; RocksDB does it in its write queue.
 //!
 //! # Invariants
 //!
-//! - Writes take effect in the order in which they came into the queue, and each of them as a whole: a group is
-//!   their concatenation.
+//! - Writes take effect in the order in which they came into the queue, and each of them as a
+//!   whole: a group is their concatenation.
 //! - A write is answered after the commit that holds it, never before.
-//! - Only neighbours with an equal `Context` are merged: what it says is for the storage behind us to judge.
-//! - One write's fault is not another's. If a group is refused and surely did not happen, each write is
-//!   tried again alone and gets an answer of its own. If the group's fate is unknown, so is
-//!   that of each write in it, and all are told so.
+//! - Only neighbours with an equal `Context` are merged: what it says is for the storage behind us
+//!   to judge.
+//! - One write's fault is not another's. If a group is refused and surely did not happen, each
+//!   write is tried again alone and gets an answer of its own. If the group's fate is unknown, so
+//!   is that of each write in it, and all are told so.
 //!
 //! TiKV has no need of it: its raftstore commits the log entries of all regions once a round.
 
@@ -37,8 +38,8 @@ pub const QUEUE: usize = 1024;
 /// A group is closed when it has this many writes ...
 pub const GROUP_WRITES: usize = 1024;
 
-/// ... or this many bytes of keys and values: the first in line should not wait for a commit that takes
-/// seconds. A single larger write goes alone.
+/// ... or this many bytes of keys and values: the first in line should not wait for a commit that
+/// takes seconds. A single larger write goes alone.
 pub const GROUP_BYTES: usize = 4 << 20;
 
 /// A [`Storage`] that commits writes in groups. See the module.
@@ -60,8 +61,8 @@ struct Write {
 }
 
 impl<S: Storage> GroupCommit<S> {
-    /// Puts a queue and a writer thread in front of `inner`. Must be called on a tokio runtime, which
-    /// then polls the writes of `inner`.
+    /// Puts a queue and a writer thread in front of `inner`. Must be called on a tokio runtime,
+    /// which then polls the writes of `inner`.
     ///
     /// # Errors
     /// [`Error::Io`] when the system gives us no thread.
@@ -138,7 +139,8 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// The next write; waits for one if `wait`. None: there is none now, or (if `wait`) never again.
+    /// The next write; waits for one if `wait`. None: there is none now, or (if `wait`) never
+    /// again.
     fn next(&mut self, wait: bool) -> Option<Write> {
         if let Some(write) = self.ahead.take() {
             return Some(write);

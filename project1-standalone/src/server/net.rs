@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// nobody is still there for a later answer.
 pub const GRACE: Duration = Duration::from_secs(3);
 
-/// Bytes in flight in each direction of a call before the receiver has read them. HTTP/2's default of
-/// 64 KiB would make a value of 1 MiB wait for sixteen round trips.
+/// Bytes in flight in each direction of a call before the receiver has read them. HTTP/2's default
+/// of 64 KiB would make a value of 1 MiB wait for sixteen round trips.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
@@ -32,12 +32,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `addr`, which is `host:port`; port 0 picks a free one. `flag` is the option that the
-    /// address came from, for the error text.
+    /// Listens on `addr`, which is `host:port`; port 0 picks a free one. `flag` is the option that
+    /// the address came from, for the error text.
     ///
     /// # Errors
-    /// [`Error::CannotListen`]: the address is taken, is not this machine's, or is one that nobody can
-    /// dial. The address is told to clients, so that `0.0.0.0` will not do.
+    /// [`Error::CannotListen`]: the address is taken, is not this machine's, or is one that nobody
+    /// can dial. The address is told to clients, so that `0.0.0.0` will not do.
     pub async fn bind(flag: &'static str, addr: &str) -> Result<Listener> {
         let refused = |why: String| Error::CannotListen { flag, addr: addr.to_owned(), why };
         let socket = TcpListener::bind(addr).await.map_err(|e| refused(e.to_string()))?;
@@ -53,8 +53,8 @@ impl Listener {
         self.addr
     }
 
-    /// Serves until `stop`, then finishes what was accepted, for [`GRACE`] at most. Bytes that are not HTTP/2
-    /// end their connection and nothing else.
+    /// Serves until `stop`, then finishes what was accepted, for [`GRACE`] at most. Bytes that are
+    /// not HTTP/2 end their connection and nothing else.
     pub async fn serve<S>(self, service: S, stop: Stop)
     where
         S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,

@@ -1,5 +1,5 @@
-//! The store's gRPC service: each call is handed to its handler, and what the handler could not say in
-//! a response becomes a status.
+//! The store's gRPC service: each call is handed to its handler, and what the handler could not say
+//! in a response becomes a status.
 //!
 //! | what went wrong | where the client sees it | what the client does |
 //! |---|---|---|
@@ -11,11 +11,12 @@
 //!
 //! # Once begun, a write ends
 //!
-//! A client that hangs up or runs out of patience makes the server drop its call, wherever that
-//! is. For a read this saves work. A write, though, holds latches, and it may be dropped when its batch is
-//! already on the way to the disk: its latches would be free before the batch is visible, and a
-//! compare-and-swap that comes next would read the old value and then overwrite a swap that it never saw. So
-//! writes run as tasks of their own, to their end, whether or not anybody waits for them.
+//! A client that hangs up or runs out of patience makes the server drop its call, wherever that is.
+//! For a read this saves work. A write, though, holds latches, and it may be dropped when its batch
+//! is already on the way to the disk: its latches would be free before the batch is visible, and a
+//! compare-and-swap that comes next would read the old value and then overwrite a swap that it
+//! never saw. So writes run as tasks of their own, to their end, whether or not anybody waits for
+//! them.
 
 use std::future::Future;
 
@@ -32,8 +33,8 @@ use tonic::{Request, Response, Status};
 use crate::raw::{self, RawApi, respond};
 use crate::{Error, Result, Storage};
 
-/// The largest request that is read, in bytes (64 MiB). gRPC's default of 4 MiB is too small: official
-/// clients put all keys of one region's batch get into one request.
+/// The largest request that is read, in bytes (64 MiB). gRPC's default of 4 MiB is too small:
+/// official clients put all keys of one region's batch get into one request.
 pub const MAX_REQUEST_LEN: usize = 64 << 20;
 
 /// `tikvpb.Tikv` over a storage: the raw calls. The others answer UNIMPLEMENTED.

@@ -69,7 +69,8 @@ impl Standalone {
         let mut serving = JoinSet::new();
         serving.spawn(store.serve(TikvService::new(raw).into_server(), stop.clone()));
         serving.spawn(pd.serve(PdServer::new(scheduler), stop.clone()));
-        tracing::info!(%addr, %pd_addr, data = ?config.data, "serving");
+        let data = config.data.as_ref().map_or("memory".into(), |dir| dir.display().to_string());
+        tracing::info!(%addr, %pd_addr, data, "serving");
         Ok(Standalone { addr, pd_addr, stop, serving, storage })
     }
 
