@@ -258,12 +258,17 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// What this Ready asked to be stored can be read from the storage. It need not be durable.
-    ///
-    /// You will need the record of this Ready, and the log's `stable_snapshot` and `stable_to`. Things may have
-    /// happened since the Ready was taken: move each cursor by what the Ready held, not by how things are now.
     pub fn advance_append_async(&mut self, ready: Ready) {
+        self.stored(ready.number);
+    }
+
+    /// The Ready of this number, which was taken last, is stored.
+    ///
+    /// You will need its record, and the log's `stable_snapshot` and `stable_to`. Things may have happened since
+    /// the Ready was taken: move each cursor by what the Ready held, not by how things are now.
+    fn stored(&mut self, number: u64) {
         // BEGIN SOLUTION 2AC.advance
-        let record = self.taken.take().filter(|record| record.number == ready.number);
+        let record = self.taken.take().filter(|record| record.number == number);
         let record = record.expect("a Ready is advanced once, and before the next one is taken");
         self.soft_state = record.soft_state;
         self.hard_state = record.hard_state;
@@ -309,9 +314,8 @@ impl<S: Storage> RawNode<S> {
     /// # Errors
     /// The storage failed.
     pub fn advance_append(&mut self, ready: Ready) -> Result<()> {
-        let number = ready.number;
-        self.advance_append_async(ready);
-        self.on_persist_ready(number)
+        self.stored(ready.number);
+        self.on_persist_ready(ready.number)
     }
 
     /// This Ready is stored, durable and applied.
@@ -319,7 +323,8 @@ impl<S: Storage> RawNode<S> {
     /// # Errors
     /// The storage failed.
     pub fn advance(&mut self, ready: Ready) -> Result<()> {
-        self.advance_append(ready)?;
+        self.stored(ready.number);
+        self.on_persist_ready(ready.number)?;
         self.advance_apply_to(self.handed_out);
         Ok(())
     }

@@ -144,7 +144,7 @@ impl<S: Storage> Raft<S> {
             ProgressState::Replicate => progress.inflights.free_to(m.index),
             ProgressState::Probe | ProgressState::Snapshot(_) => {}
         }
-        if news {
+        if news && m.index > self.log.committed {
             self.maybe_commit()?;
         }
         Ok(())

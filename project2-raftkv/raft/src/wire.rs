@@ -19,6 +19,9 @@ pub(crate) fn message(kind: MessageType, to: u64) -> Message {
 
 /// How many of the entries, from the first on, fit into `max_size` bytes; at least one if there is one.
 pub(crate) fn fitting(entries: &[Entry], max_size: u64) -> usize {
+    if entries.len() <= 1 {
+        return entries.len();
+    }
     let mut size = 0;
     let over = entries.iter().position(|entry| {
         size += entry.encoded_len() as u64;
