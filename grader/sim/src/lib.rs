@@ -15,13 +15,21 @@
 //!
 //! Around the seam stand the parts that every suite needs:
 //!
-//! - [`cluster`]: many stores in one world.
 //! - [`disk`]: a disk that remembers what was synced and loses, on a crash, some of what was not.
 //! - [`executor`]: polls futures on one thread, in an order that a seed decides.
 //! - [`rng`]: the one generator; the same seed gives the same run on every machine.
 //! - [`failure`]: three verdicts, and a failure that says what broke and the two facts that
 //!   contradict each other.
 //! - [`harness`]: the command line that `cargo test`, `cargo grade` and the judge share.
+//!
+//! And for clusters, from project 2 on:
+//!
+//! - [`cluster`]: the vocabulary of one store, and setups, faults and plans as plain data.
+//! - [`world`]: the loop that drives stores, network, disks, clocks and clients.
+//! - [`scenario`]: a random test in ten lines; [`shrink`] makes its failing plan shorter.
+//! - [`monitors`]: the properties of Raft, after every event; [`history`] and [`linear`]: what clients
+//!   were told, and whether one copy of the data could have said it.
+//! - [`trace`]: what happened, as JSON lines and as a hash; [`coverage`]: what was exercised.
 //!
 //! # Invariants
 //!
@@ -31,9 +39,10 @@
 //! - What the subject sends is input from a stranger: frames are bounded, and what does not decode
 //!   ends the run with a sentence, not a panic.
 //!
-//! What is not here yet: the network, many nodes and the history checkers. They come with project 2,
-//! on the same seam. The idea of driving the real code from one seeded loop is FoundationDB's;
-//! TigerBeetle's VOPR and `turmoil` are other forms of it.
+//! Left out: disks that lie about a sync, bits that rot, bytes that change on the way (the checksums
+//! of the engine and of gRPC stand there), and threads inside a store (what they would do is a job in a
+//! lane). The idea of driving the real code from one seeded loop is FoundationDB's; TigerBeetle's VOPR
+//! and `turmoil` are other forms of it.
 
 pub mod cluster;
 pub mod coverage;

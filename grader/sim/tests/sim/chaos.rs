@@ -21,6 +21,12 @@ fn passes(scenario: &Scenario, seed: u64) -> Coverage {
     run.findings().coverage.clone()
 }
 
+// As many as `SIM_SEEDS` says, for a long night; else few.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    let many = std::env::var("SIM_SEEDS").ok().and_then(|many| many.parse().ok());
+    0..many.unwrap_or(few)
+}
+
 pub fn a_calm_cluster_passes() {
     for seed in 0..5 {
         let scenario = Scenario::new(setup(3, Bug::None), dialect).clients(4, 40);
@@ -39,7 +45,7 @@ fn rough(setup: Setup) -> Scenario {
 
 pub fn chaos_passes_and_bites() {
     let mut coverage = Coverage::default();
-    for seed in 0..20 {
+    for seed in seeds(20) {
         coverage.merge(&passes(&rough(setup(5, Bug::None)), seed));
     }
     let floors = [
@@ -77,7 +83,7 @@ pub fn crash_sweep_passes() {
 }
 
 pub fn stores_without_a_log_writer_pass() {
-    for seed in 0..10 {
+    for seed in seeds(10) {
         passes(&rough(inline_setup(3, Bug::None)), seed);
     }
 }

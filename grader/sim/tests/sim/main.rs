@@ -6,6 +6,7 @@ mod chaos;
 mod directed;
 mod linear;
 mod monitors;
+mod program;
 mod replay;
 mod toy;
 
@@ -21,11 +22,9 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("subject") {
-        return match sim::link::serve(toy::Toy::default) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
+    // As a subject behind a pipe, and as the test program of a small suite that fails.
+    if matches!(std::env::args().nth(1).as_deref(), Some("subject" | "grade" | "tests")) {
+        return sim::harness::run_tests(program::suite(), toy::Toy::default);
     }
     let mut trials = trials!(chaos:
         a_calm_cluster_passes,
@@ -70,6 +69,11 @@ fn main() -> ExitCode {
         a_nondeterministic_store_is_told,
         a_failing_plan_is_made_shorter,
         the_trace_reads_back,
+    ));
+    trials.extend(trials!(program:
+        a_failing_seed_is_shown_with_its_plan_and_its_trace,
+        a_second_run_that_differs_is_a_warning,
+        brief_is_brief,
     ));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
