@@ -13,7 +13,7 @@
 //! | `01 02 region 06 part` | kv | pieces of a snapshot that is on its way in (ours: TiKV has files) |
 //! | `01 02 region 07` | kv | an installation in pieces: which snapshot, and how far it has come (ours) |
 //! | `01 03 region 01` | kv | `RegionLocalState`: the region, and whether its peer is normal, applying or dead |
-//! | `01 05 store` | kv | the disk that another store was first met with (ours) |
+//! | `01 05 store` | kv | the disk that a store was first met with; for store 0, that we were accepted (ours) |
 //!
 //! Numbers are big-endian, so that byte order is number order.
 

@@ -13,6 +13,7 @@
 //! | [`log_store`] | the log's file, shared by all peers of a store |
 //! | [`apply`] | committed entries become data |
 //! | [`snapshot`] | the data in place of a log that is gone |
+//! | `server` | the edge: threads, sockets, the binary (feature `server`, on by default) |
 //! | [`observer`], [`region`], [`cmd`], [`keys`], [`callback`] | small things that several of them need |
 //!
 //! # One write
@@ -61,6 +62,8 @@ pub mod observer;
 pub mod peer;
 pub mod peer_storage;
 pub mod region;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod snapshot;
 pub mod storage;
 pub mod store;

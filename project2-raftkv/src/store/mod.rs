@@ -42,6 +42,7 @@ use standalone::engine::{CF_DEFAULT, Durability, WriteBatch};
 pub use desk::Request;
 pub use effect::{Effect, JobDone, LogWrite, RegionJob, SnapStream, answer};
 pub use limits::Config;
+pub use open::group_id;
 
 use crate::apply::{AdminExec, Applied, Apply, CompactLog};
 use crate::callback::{Callback, Waiter, callback};
@@ -85,6 +86,7 @@ pub struct Store {
     gc_proposed: Option<Waiter<Applied>>,
     disk: u64,
     known_disks: BTreeMap<u64, u64>,
+    joined: bool,
     transfers: snapshots::Transfers,
 }
 
@@ -223,11 +225,19 @@ impl Store {
         self.outbox.push(Effect::Met(callback, welcome));
     }
 
-    /// The members whose disk this store has not met yet. A store that is new takes part only when there are none: by
-    /// then all others have accepted it, so that none of them remembers another disk.
-    pub fn unmet(&self) -> Vec<u64> {
-        let others = self.config.members.iter().filter(|&&store| store != self.config.store_id);
-        others.copied().filter(|store| !self.known_disks.contains_key(store)).collect()
+    /// Whether this disk was accepted by all other members once. Until then it may be a new disk under an old name, and
+    /// whoever drives the store must feed it nothing but introductions: it could be asked for a vote that it has given
+    /// before, and would not remember.
+    pub fn has_joined(&self) -> bool {
+        self.joined || self.config.members.len() == 1
+    }
+
+    /// All other members have accepted this store's disk.
+    pub fn join(&mut self) {
+        let mut batch = WriteBatch::new();
+        batch.put(CF_DEFAULT, keys::known_disk_key(0), [1]);
+        self.outbox.push(Effect::CommitKv { batch, durability: Durability::Immediate });
+        self.joined = true;
     }
 
     /// The log writer has committed this write.

@@ -46,6 +46,7 @@ impl Store {
                 known_disks.insert(store, number(&bytes)?);
             }
         }
+        let joined = view.get(CF_DEFAULT, &keys::known_disk_key(0))?.is_some();
         let Opened { storage, apply_state } =
             peer_storage::open(&view, log.clone(), region.clone())?;
         drop(view);
@@ -79,6 +80,7 @@ impl Store {
             gc_proposed: None,
             disk,
             known_disks,
+            joined,
             transfers: Transfers::default(),
         })
     }
@@ -114,8 +116,8 @@ fn identify(kv: &Engine, log: &dyn LogStore, config: &Config) -> Result<u64> {
     Ok(disk)
 }
 
-/// A number that two different lists of members hardly share (FNV-1a).
-fn group_id(members: &[u64]) -> u64 {
+/// A number that two different lists of members hardly share (FNV-1a): who they are is what makes them a group.
+pub fn group_id(members: &[u64]) -> u64 {
     let mut sorted = members.to_vec();
     sorted.sort_unstable();
     let bytes = sorted.iter().flat_map(|store| store.to_be_bytes());

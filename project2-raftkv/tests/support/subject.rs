@@ -9,8 +9,9 @@ use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
 use raftkv::log_store::{LogStore, RedbLog};
 use raftkv::peer::GcLimits;
 use raftkv::store::{Config, Effect as Wanted, LogWrite, RegionJob, SnapStream, answer};
-use raftkv::{Result, Store};
+use raftkv::{Error, Result, Store};
 use raftkv_suite::config::StoreConfig;
+use redb::StorageBackend as _;
 use sim::cluster::protocol::{Channel, Cluster, Effect, Event, Input, Lane, Micros, Open, Status};
 use sim::cluster::recorder::Recorder;
 use sim::seam::Subject;
@@ -100,12 +101,37 @@ fn config(open: &Open) -> Config {
     config
 }
 
+/// The server makes a store in a directory of another name, and renames that when it is whole; so a crash in the middle of
+/// the very first start leaves nothing. A world's files have no directory: here a file says that the others are whole.
+const WHOLE: &str = "whole";
+
+fn forget_half_made(recorder: &Recorder) {
+    let whole = recorder.disk(WHOLE);
+    if whole.len().unwrap_or(0) == 0 {
+        recorder.remove("kv.redb");
+        recorder.remove("raft.redb");
+    }
+}
+
+fn note_whole(recorder: &Recorder) -> std::io::Result<()> {
+    let whole = recorder.disk(WHOLE);
+    if whole.len()? == 0 {
+        whole.set_len(1)?;
+        whole.write(0, &[1])?;
+        whole.sync_data()?;
+    }
+    Ok(())
+}
+
 impl Running {
     fn open(open: &Open, now: Micros, recorder: Recorder) -> Result<Running> {
+        forget_half_made(&recorder);
         let kv = engine(&recorder, "kv.redb", None)?;
         let log = RedbLog::new(engine(&recorder, "raft.redb", Some(vec![CF_DEFAULT]))?);
         let log: Arc<dyn LogStore> = Arc::new(log);
         let store = Store::open(kv.clone(), log.clone(), config(open), now)?;
+        let failed = |e: std::io::Error| Error::System { doing: "start", what: e.to_string() };
+        note_whole(&recorder).map_err(failed)?;
         let (calls, jobs) = (Calls::new(open.seed), BTreeMap::new());
         Ok(Running { store, kv, log, calls, jobs, next_job: 0, recorder })
     }

@@ -1,0 +1,122 @@
+//! `raftkv`: one member of a replicated store, and its solo PD.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use raftkv::server::{Config, Member};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+/// One member of a group that replicates a key-value store and speaks TiKV's raw API.
+///
+/// Three members on one machine:
+///
+///   for i in 1 2 3; do cargo run -p raftkv -- --id $i --data /tmp/raftkv/$i
+///   --peers 1=127.0.0.1:20161,2=127.0.0.1:20162,3=127.0.0.1:20163 & done
+///
+/// A client is given all three addresses as PD's.
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Args {
+    /// Which of the members this is
+    #[arg(long, value_name = "N")]
+    id: u64,
+
+    /// All members: where each is reached by clients and by the others. The same on all of them, for ever
+    #[arg(long, value_name = "ID=HOST:PORT,...", value_delimiter = ',', value_parser = member, required = true)]
+    peers: Vec<(u64, String)>,
+
+    /// Where this member's PD listens as well (it is always on the member's own address)
+    #[arg(long, value_name = "HOST:PORT")]
+    pd_addr: Option<String>,
+
+    /// The data directory, created if missing
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// Memory for cached pages, in MiB
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    cache_mib: u16,
+
+    /// What to log, to standard error: error, warn, info, debug, trace, or a filter like `raftkv=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: Targets,
+}
+
+fn member(text: &str) -> Result<(u64, String), String> {
+    let (id, address) = text.split_once('=').ok_or("a member is ID=HOST:PORT")?;
+    let id = id.parse().ok().filter(|&id| id > 0).ok_or("an id is a number from 1 on")?;
+    Ok((id, address.to_owned()))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(args.log);
+    tracing_subscriber::registry().with(log).init();
+    let config = Config {
+        id: args.id,
+        peers: args.peers.into_iter().collect::<BTreeMap<_, _>>(),
+        pd_addr: args.pd_addr,
+        data: args.data,
+        cache_bytes: usize::from(args.cache_mib) << 20,
+    };
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(&config)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let interrupted = interrupted()?;
+    let mut member = Member::start(config).await?;
+    let (addr, pd_addr) = (member.addr(), member.pd_addr());
+    let _ = writeln!(
+        io::stdout(),
+        "ready id={} addr={addr} pd-addr={pd_addr} data={}",
+        config.id,
+        config.data.display()
+    );
+    tokio::select! {
+        ended = member.ended() => Ok(ended?),
+        () = interrupted => {
+            member.shutdown().await;
+            Ok(())
+        }
+    }
+}
+
+/// Completes at ctrl-c, and at SIGTERM, which is how service managers ask.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Completes at ctrl-c.
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // An error means that no signal can come: then the member runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+}
