@@ -4,7 +4,9 @@
 //! show what one would look like from outside. Which one is told is in the environment variable
 //! `ORACLE_LIE`; without it, none. Most are told by node 1 or 2 only, as a mistake in one place would be.
 
-use protobuf::{Message as _, ProtobufEnum as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protobuf::Message as _;
 use raft::eraftpb::{Entry, HardState, Message, MessageType};
 use raft_suite::protocol::{Durable, Effect, Input, ReadyOut, Role, Status};
 use serde_bytes::ByteBuf;
@@ -72,6 +74,10 @@ lies! {
     SkipsNumbers = "skips-numbers",
     /// A node that starts has lost the last entry of its log.
     LosesTail = "loses-tail",
+    /// A refused append is told to the leader as an acknowledgement of all that it has.
+    CountsRefusals = "counts-refusals",
+    /// A voter takes every candidate's log for better than its own.
+    IgnoresLogs = "ignores-logs",
     /// Election timeouts and all else depend on the process and not on the seed.
     Unseeded = "unseeded",
 }
@@ -96,6 +102,15 @@ pub struct Telling {
     told: u64,
     shift: u64,
     reads: Vec<ByteBuf>,
+}
+
+/// The seed that a node uses: its own, or with [`Lie::Unseeded`] another one at each start.
+pub(crate) fn seed(lie: Option<Lie>, seed: u64) -> u64 {
+    static STARTS: AtomicU64 = AtomicU64::new(1);
+    match lie {
+        Some(Lie::Unseeded) => STARTS.fetch_add(1, Ordering::Relaxed),
+        _ => seed,
+    }
 }
 
 fn each(all: &mut [ByteBuf], change: impl Fn(&mut Message)) {
@@ -155,11 +170,22 @@ impl Telling {
         let older = message.term < status.term;
         let changed = match (lie, message.get_msg_type()) {
             (Lie::CountsOldVotes, MessageType::MsgRequestVoteResponse)
-            | (Lie::CountsOldAnswers, MessageType::MsgAppendResponse) => older,
+            | (Lie::CountsOldAnswers, MessageType::MsgAppendResponse) => {
+                message.term = message.term.max(status.term);
+                older
+            }
+            (Lie::CountsRefusals, MessageType::MsgAppendResponse) if message.reject => {
+                message.reject = false;
+                message.index = status.last_index;
+                true
+            }
+            (Lie::IgnoresLogs, MessageType::MsgRequestVote) => {
+                (message.index, message.log_term) = (u64::MAX, u64::MAX);
+                true
+            }
             _ => false,
         };
         if changed {
-            message.term = status.term;
             *bytes = ByteBuf::from(message.write_to_bytes().unwrap_or_default());
         }
     }
@@ -252,9 +278,4 @@ impl Telling {
             _ => {}
         }
     }
-}
-
-/// Whether raft-rs's enum and ours count alike; a test asks.
-pub fn message_type(value: i32) -> Option<MessageType> {
-    MessageType::from_i32(value)
 }

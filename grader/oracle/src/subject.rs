@@ -65,6 +65,7 @@ fn begin(
     mut durable: Durable,
     lie: Option<Lie>,
 ) -> Result<Living, String> {
+    let told = lie;
     let lie = lies::Telling::new(lie, config.id);
     lie.on_start(&mut durable);
     let mut core = Core {
@@ -75,12 +76,8 @@ fn begin(
         snapshot: None,
     };
     if core.truncated.0 > 0 {
-        let mut snapshot = Snapshot::default();
-        snapshot.data = durable.snapshot_data.into_vec().into();
-        let place = snapshot.mut_metadata();
-        (place.index, place.term) = core.truncated;
-        place.set_conf_state(core.conf.clone());
-        core.snapshot = Some(snapshot);
+        let data = durable.snapshot_data.into_vec();
+        core.snapshot = Some(snapshot(core.truncated, &core.conf, data));
     }
     let store = Store::default();
     *store.0.borrow_mut() = core;
@@ -106,7 +103,7 @@ fn begin(
     let raw = RawNode::new(&raft_config, store.clone(), &logger).map_err(|e| e.to_string())?;
     let mut living = Living {
         drawn: (u64::MAX, StateRole::Follower),
-        rng: Rng::fork(config.seed, "election timeouts"),
+        rng: Rng::fork(lies::seed(told, config.seed), "election timeouts"),
         election_tick: raft_config.election_tick,
         raw,
         store,
@@ -114,6 +111,14 @@ fn begin(
     };
     living.draw();
     Ok(living)
+}
+
+fn snapshot((index, term): (u64, u64), conf: &ConfState, data: Vec<u8>) -> Snapshot {
+    let mut snapshot = Snapshot { data: data.into(), ..Snapshot::default() };
+    let place = snapshot.mut_metadata();
+    (place.index, place.term) = (index, term);
+    place.set_conf_state(conf.clone());
+    snapshot
 }
 
 fn done(result: raft::Result<()>) -> Effect {
@@ -173,12 +178,8 @@ impl Living {
                     Ok(term) => term,
                     Err(e) => return Effect::Done(Err(e.to_string())),
                 };
-                let mut snapshot = Snapshot::default();
-                snapshot.data = data.into_vec().into();
-                let place = snapshot.mut_metadata();
-                (place.index, place.term) = (index, term);
-                place.set_conf_state(core.conf.clone());
-                core.snapshot = Some(snapshot);
+                let made = snapshot((index, term), &core.conf, data.into_vec());
+                core.snapshot = Some(made);
             }
             Input::ReportSnapshot(to, arrived) => {
                 let status = if arrived { SnapshotStatus::Finish } else { SnapshotStatus::Failure };

@@ -5,5 +5,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sim::harness::run_tests(raft_suite::tests(), oracle::Oracle::from_environment)
+    let mut tests = raft_suite::tests();
+    tests.extend(raft_suite::determinism_tests());
+    sim::harness::run_tests(tests, oracle::Oracle::from_environment)
 }

@@ -13,6 +13,8 @@
 //! there, and all are right. It looks at promises: what is durable when a message leaves, what a majority
 //! holds when an entry counts as committed, who leads when.
 
+mod determinism;
+
 pub mod mail;
 pub mod monitor;
 pub mod notation;
@@ -26,6 +28,12 @@ pub mod world;
 
 use protocol::RaftNode;
 use sim::harness::Test;
+
+/// Not graded: whether a node under test is deterministic. A node that is not cannot be replayed, and a
+/// failure then says so beside its verdict.
+pub fn determinism_tests() -> Vec<Test<RaftNode>> {
+    determinism::tests()
+}
 
 /// All graded tests of Raft, extra credit included.
 pub fn tests() -> Vec<Test<RaftNode>> {

@@ -1,7 +1,7 @@
 //! Leader Completeness and State Machine Safety (figure 3), and what "committed" means: at the moment
 //! when a node takes an entry for committed, a majority has it on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::eraftpb::Entry;
 use sim::failure::{Failure, Outcome, show};
@@ -21,7 +21,7 @@ pub struct Commits {
     // How far a node's commit index was checked.
     seen: BTreeMap<u64, u64>,
     // (node, term) that were seen to lead.
-    leaders: BTreeMap<(u64, u64), ()>,
+    leaders: BTreeSet<(u64, u64)>,
     /// How many committed entries were handed out, over all nodes.
     pub handed_out: u64,
 }
@@ -66,7 +66,7 @@ impl Commits {
         id: u64,
         term: u64,
     ) -> Outcome {
-        if self.leaders.insert((id, term), ()).is_some() {
+        if !self.leaders.insert((id, term)) {
             return Ok(());
         }
         let log = nodes[&id].disk.written();

@@ -21,6 +21,9 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
     )
 }
 
+// The size of the group, who answered what, who wins.
+type Row = (u64, &'static [(u64, bool)], bool);
+
 fn leads(node: &mut Node, expected: bool, why: &str) -> Outcome {
     let status = node.status()?;
     expect::that(
@@ -59,7 +62,7 @@ fn a_lone_node_elects_itself(run: &mut World) -> Outcome {
 /// Hint: more than half of *all* voters, not of those who answered.
 fn a_majority_of_votes_makes_a_leader(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
-    let rows: [(u64, &[(u64, bool)], bool); 14] = [
+    let rows: [Row; 14] = [
         (3, &[(2, true), (3, true)], true),
         (3, &[(2, true)], true),
         (3, &[(2, false), (3, true)], true),

@@ -20,7 +20,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
 ///
 /// Hint: the failure lists who voted for whom. Which vote should not have been given, or counted?
 fn no_term_has_two_leaders_although_messages_come_late(run: &mut World) -> Outcome {
-    let plan = Plan { straggle: 40, faults: 30, proposals: 0, ..Plan::lossy(5, 200) };
+    let plan = Plan { straggle: 40, faults: 30, proposals: 0, ..Plan::lossy(5, 400) };
     chaos::run(run, plan).map(drop)
 }
 
@@ -35,7 +35,7 @@ fn no_term_has_two_leaders_although_nodes_crash(run: &mut World) -> Outcome {
         crash_at_persist: 10,
         proposals: 0,
         straggle: 20,
-        ..Plan::stormy(3, 250)
+        ..Plan::stormy(3, 800)
     };
     chaos::run(run, plan).map(drop)
 }

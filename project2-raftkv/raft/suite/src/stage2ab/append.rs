@@ -23,6 +23,9 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
     )
 }
 
+// An index and its term.
+type Place = (u64, u64);
+
 /// A follower of n2 in this term, with this log and commit index, at rest.
 fn follower<'l>(lab: &'l Lab<'l>, log: &[u64], term: u64, commit: u64) -> Outcome<Node<'l>> {
     let mut node = lab.node(Setup::new(1, 3).log(log).term(term).commit(commit))?;
@@ -77,7 +80,7 @@ fn an_append_that_does_not_fit_is_refused(run: &mut World) -> Outcome {
 fn an_append_replaces_only_what_conflicts(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     // base, the terms that follow it, the log afterwards.
-    let rows: [((u64, u64), &[u64], &[u64]); 9] = [
+    let rows: [(Place, &[u64], &[u64]); 9] = [
         ((3, 2), &[3], &[1, 1, 2, 3]),
         ((2, 1), &[3, 4], &[1, 1, 3, 4]),
         ((1, 1), &[3], &[1, 3]),
@@ -197,7 +200,7 @@ fn a_follower_applies_what_its_leader_committed(run: &mut World) -> Outcome {
 fn a_follower_commits_no_further_than_the_append_reaches(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     // base, terms that follow, the leader's commit index, the follower's afterwards.
-    let rows: [((u64, u64), &[u64], u64, u64); 8] = [
+    let rows: [(Place, &[u64], u64, u64); 8] = [
         ((1, 1), &[], 3, 1),
         ((1, 1), &[2], 3, 2),
         ((2, 2), &[], 3, 2),

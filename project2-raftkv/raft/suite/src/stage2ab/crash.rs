@@ -24,7 +24,7 @@ fn an_acknowledged_entry_survives_a_crash(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     let mut node = lab.node(Setup::new(1, 3))?;
     for index in 0..4 {
-        let base = if index == 0 { 0 } else { 1 };
+        let base = u64::from(index != 0);
         node.tell(append(2, 1, 1, (index, base), entries(index + 1, &[1])))?;
         node.crash()?;
         let log = vec![1; usize::try_from(index).unwrap_or(0) + 1];

@@ -80,7 +80,7 @@ fn a_proposal_is_appended_and_sent(run: &mut World) -> Outcome {
         })?;
         let at = m.entries.iter().find(|e| e.index == 2).cloned().unwrap_or_default();
         let first = m.entries.first().map_or(0, |e| e.index);
-        let base = if m.index == 0 { 0 } else { 1 };
+        let base = u64::from(m.index != 0);
         expect::that(
             at.data == b"some data"[..]
                 && m.index + 1 == first

@@ -22,7 +22,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
 ///
 /// Hint: when this fails, look for the smaller test of the same step first; the monitors name the rule.
 fn replicas_agree_in_peace(run: &mut World) -> Outcome {
-    chaos::run(run, Plan::calm(3, 100)).map(drop)
+    chaos::run(run, Plan::calm(3, 200)).map(drop)
 }
 
 /// Messages are lost, arrive twice, overtake each other, or come an election timeout late. Nothing in the
@@ -31,7 +31,7 @@ fn replicas_agree_in_peace(run: &mut World) -> Outcome {
 /// Hint: what does your code do with a message that it has seen before, or that is older than the last
 /// one of its kind?
 fn replicas_agree_over_a_network_that_loses_and_doubles(run: &mut World) -> Outcome {
-    chaos::run(run, Plan::lossy(3, 150)).map(drop)
+    chaos::run(run, Plan::lossy(3, 300)).map(drop)
 }
 
 /// Three nodes on a bad network that also die and come back with what was durable, and links that go dead
@@ -39,14 +39,14 @@ fn replicas_agree_over_a_network_that_loses_and_doubles(run: &mut World) -> Outc
 ///
 /// Hint: the failure names a property of figure 3, and two facts that contradict each other.
 fn three_replicas_agree_in_a_storm(run: &mut World) -> Outcome {
-    chaos::run(run, Plan::stormy(3, 200)).map(drop)
+    chaos::run(run, Plan::stormy(3, 600)).map(drop)
 }
 
 /// As for three nodes: with five, a majority can be made of other nodes each time.
 ///
 /// Hint: the failure names a property of figure 3, and two facts that contradict each other.
 fn five_replicas_agree_in_a_storm(run: &mut World) -> Outcome {
-    chaos::run(run, Plan::stormy(5, 150)).map(drop)
+    chaos::run(run, Plan::stormy(5, 400)).map(drop)
 }
 
 /// Leaders are cut off or killed every few ticks, often just after their election and with entries that
@@ -54,7 +54,7 @@ fn five_replicas_agree_in_a_storm(run: &mut World) -> Outcome {
 ///
 /// Hint: section 5.4.2: which entries may a leader commit by counting copies?
 fn replicas_agree_although_leaders_keep_falling(run: &mut World) -> Outcome {
-    let plan = Plan { faults: 12, proposals: 2, straggle: 8, ..Plan::stormy(5, 150) };
+    let plan = Plan { faults: 12, proposals: 2, straggle: 8, ..Plan::stormy(5, 400) };
     chaos::run(run, plan).map(drop)
 }
 
@@ -64,5 +64,5 @@ fn replicas_agree_although_leaders_keep_falling(run: &mut World) -> Outcome {
 /// Hint: a leader may release a read only after a majority has confirmed, later than the question, that it
 /// still leads; and only when an entry of its own term is committed.
 fn reads_in_a_storm_never_see_the_past(run: &mut World) -> Outcome {
-    chaos::run(run, Plan { reads: 3, ..Plan::stormy(3, 150) }).map(drop)
+    chaos::run(run, Plan { reads: 3, ..Plan::stormy(3, 500) }).map(drop)
 }

@@ -53,13 +53,13 @@ fn waits_for_the_disk(
     let found = settled.iter().find(|mail| mail.kind() == kind && !mail.msg.reject);
     expect::that(
         found.is_some(),
-        format!("a {} never leaves", notation::kind(kind)),
+        format!("{} never leaves", notation::kind(kind)),
         format!("{why}; every Ready is durable"),
         format!("sent: {}", show_all(&settled)),
     )?;
     expect::that(
         on_disk(node),
-        format!("a {} leaves, and what it promises is not on disk", notation::kind(kind)),
+        format!("{} leaves, and what it promises is not on disk", notation::kind(kind)),
         why,
         format!(
             "its disk holds {}, {}",

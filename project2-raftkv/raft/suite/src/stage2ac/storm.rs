@@ -20,7 +20,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
 ///
 /// Hint: what does your node take for durable, and since when?
 fn slow_disks_and_late_drivers_lose_nothing(run: &mut World) -> Outcome {
-    let plan = Plan { disk: 400, lazy: 40, proposals: 1, ..Plan::lossy(3, 150) };
+    let plan = Plan { disk: 400, lazy: 40, proposals: 1, ..Plan::lossy(3, 300) };
     chaos::run(run, plan).map(drop)
 }
 
@@ -35,7 +35,7 @@ fn crashes_between_ready_disk_and_network_lose_nothing(run: &mut World) -> Outco
         crashes: 90,
         crash_at_persist: 4,
         proposals: 1,
-        ..Plan::stormy(3, 200)
+        ..Plan::stormy(3, 600)
     };
     chaos::run(run, plan).map(drop)
 }

@@ -24,12 +24,12 @@ fn compacting(plan: Plan) -> Plan {
 ///
 /// Hint: a snapshot may arrive late, when the log is already longer; or twice.
 fn snapshots_over_a_network_that_loses_and_doubles(run: &mut World) -> Outcome {
-    chaos::run(run, compacting(Plan { loss: 25, ..Plan::lossy(3, 150) })).map(drop)
+    chaos::run(run, compacting(Plan { loss: 25, ..Plan::lossy(3, 300) })).map(drop)
 }
 
 /// The same, with nodes that die before or after a snapshot is durable, and links that go dead.
 ///
 /// Hint: the failure names a property of figure 3, and two facts that contradict each other.
 fn snapshots_in_a_storm(run: &mut World) -> Outcome {
-    chaos::run(run, compacting(Plan::stormy(3, 200))).map(drop)
+    chaos::run(run, compacting(Plan::stormy(3, 600))).map(drop)
 }

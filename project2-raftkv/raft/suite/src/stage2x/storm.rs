@@ -19,13 +19,13 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
 ///
 /// Hint: no deadlock: somebody must be able to win a pre-vote.
 fn pre_vote_in_a_storm(run: &mut World) -> Outcome {
-    chaos::run(run, Plan { pre_vote: true, ..Plan::stormy(5, 150) }).map(drop)
+    chaos::run(run, Plan { pre_vote: true, ..Plan::stormy(5, 400) }).map(drop)
 }
 
 /// Both together, with reads: figure 3 holds, no read sees the past, and a group that is well again lives.
 ///
 /// Hint: who ignores a higher term must tell it in another way.
 fn pre_vote_and_check_quorum_in_a_storm(run: &mut World) -> Outcome {
-    let plan = Plan { pre_vote: true, check_quorum: true, reads: 4, ..Plan::stormy(3, 200) };
+    let plan = Plan { pre_vote: true, check_quorum: true, reads: 4, ..Plan::stormy(3, 600) };
     chaos::run(run, plan).map(drop)
 }

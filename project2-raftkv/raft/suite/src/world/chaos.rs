@@ -9,6 +9,7 @@
 //!
 //! What a run exercised is counted in [`Coverage`]: a run that met no fault proves nothing.
 
+mod clients;
 mod coverage;
 mod ending;
 mod faults;
@@ -34,7 +35,7 @@ pub const TICK: u64 = 100;
 #[derive(Debug)]
 enum Event {
     Tick(u64),
-    Deliver(Mail),
+    Deliver(Box<Mail>),
     // A Ready of this life of a node reaches the platter.
     Persisted { node: u64, life: u64, number: u64 },
     // The state machine of this life of a node has caught up.
@@ -42,6 +43,7 @@ enum Event {
     Report { node: u64, life: u64, to: u64, arrived: bool },
     Restart(u64),
     Fault,
+    Mend,
     Propose,
     Read,
     Housekeeping,
@@ -209,6 +211,7 @@ impl<'l> Chaos<'l> {
                 self.at(pause, Event::Fault);
                 self.fault();
             }
+            Event::Mend => self.cut.clear(),
             Event::Propose => {
                 let pause = 1 + self.draw(2 * self.plan.proposals * TICK);
                 self.at(pause, Event::Propose);
@@ -281,23 +284,22 @@ impl<'l> Chaos<'l> {
         let Some(taken) = node.ready()? else { return Ok(false) };
         self.monitors.on_ready(self.lab.when(), &self.nodes, id, status, &taken)?;
         let life = self.lives[&id];
-        let write = if self.healed { 1 } else { 1 + self.draw(self.plan.disk) };
-        let done = (self.disk_free.get(&id).copied().unwrap_or(0).max(self.now)) + write;
+        let free = self.disk_free.get(&id).copied().unwrap_or(0);
+        let done = self.busy_until(free);
         self.disk_free.insert(id, done);
         self.at(done - self.now, Event::Persisted { node: id, life, number: taken.number });
-        let mut ready_to_apply = self.apply_free.get(&id).copied().unwrap_or(0).max(self.now) + 1;
+        let mut free = self.apply_free.get(&id).copied().unwrap_or(0);
         let mut applied = taken.committed.last().map(|entry| entry.index);
         if let Some(snapshot) = taken.snapshot {
             self.coverage.snapshots += 1;
             let index = snapshot.metadata.map_or(0, |place| place.index);
-            self.expect_data(id, index, &snapshot.data)?;
+            expect_data(id, index, &snapshot.data)?;
             // The snapshot is the state machine once it is on disk.
-            ready_to_apply = ready_to_apply.max(done + 1);
+            free = free.max(done + 1);
             applied = applied.or(Some(index));
         }
         if let Some(index) = applied {
-            let pace = if self.healed { 1 } else { self.plan.disk };
-            let at = ready_to_apply + self.draw(pace);
+            let at = self.busy_until(free).max(free);
             self.apply_free.insert(id, at);
             self.at(at - self.now, Event::Applied { node: id, life, index });
         }
@@ -305,15 +307,10 @@ impl<'l> Chaos<'l> {
         Ok(true)
     }
 
-    fn expect_data(&self, id: u64, index: u64, data: &[u8]) -> Outcome {
-        if data == format!("state at {index}").as_bytes() {
-            return Ok(());
-        }
-        Err(Failure::broke(
-            "a snapshot holds the state of another index than it says",
-            format!("n{id} installs a snapshot up to {index}"),
-            format!("its data is {}", show(data)),
-        ))
+    // When a disk that is free at `free` has done one more thing. With much waiting it does all at once.
+    fn busy_until(&mut self, free: u64) -> u64 {
+        let pace = if self.healed { 1 } else { self.plan.disk };
+        if free > self.now + 3 * pace { free } else { free.max(self.now) + 1 + self.draw(pace) }
     }
 
     fn persisted(&mut self, id: u64, number: u64) -> Outcome {
@@ -356,58 +353,6 @@ impl<'l> Chaos<'l> {
         Ok(())
     }
 
-    fn propose(&mut self) -> Outcome {
-        // Where somebody thinks that he leads; a follower may pass a proposal on, and the network would
-        // double it.
-        let leaders: Vec<u64> = self
-            .statuses
-            .iter()
-            .filter(|(id, status)| status.role == Role::Leader && self.nodes[id].is_up())
-            .map(|(id, _)| *id)
-            .collect();
-        if leaders.is_empty() {
-            return Ok(());
-        }
-        let id = *self.rng.pick(&leaders);
-        let data = format!("p{}", self.proposed + 1).into_bytes();
-        if let Some(Ok(())) = self.order(id, Input::Propose(data.into()))? {
-            self.proposed += 1;
-            self.coverage.proposals += 1;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self) -> Outcome {
-        let ids = self.ids();
-        let id = *self.rng.pick(&ids);
-        self.coverage.reads += 1;
-        let context = format!("r{}", self.coverage.reads).into_bytes();
-        self.monitors.reads.ask(id, &context, self.monitors.commits.highest());
-        self.order(id, Input::ReadIndex(context.into())).map(drop)
-    }
-
-    /// Each node that has applied enough makes a snapshot and forgets entries before it.
-    fn compact(&mut self) -> Outcome {
-        for id in self.ids() {
-            let node = &self.nodes[&id];
-            let (base, flushed) = (node.disk.durable().truncated.0, self.flushed.get(&id).copied());
-            let flushed = flushed.unwrap_or(0).min(self.statuses.get(&id).map_or(0, |s| s.applied));
-            if !node.is_up() || flushed < base + self.plan.keep || !self.rng.chance(50) {
-                continue;
-            }
-            let data = format!("state at {flushed}").into_bytes();
-            let index = base + 1 + self.draw(flushed - base);
-            self.order(id, Input::MakeSnapshot(flushed, data.clone().into()))?;
-            self.order(id, Input::Compact(index))?;
-            let data = format!("state at {index}").into_bytes();
-            if let Some(node) = self.nodes.get_mut(&id) {
-                node.disk.compact(index, &data);
-            }
-            self.coverage.compactions += 1;
-        }
-        Ok(())
-    }
-
     /// The largest term that any node has reached, and who leads it.
     fn leader(&self) -> Option<u64> {
         let term = self.statuses.values().map(|status| status.term).max()?;
@@ -417,4 +362,15 @@ impl<'l> Chaos<'l> {
             .filter(|(_, status)| status.term == term && status.role == Role::Leader);
         leaders.next().map(|(id, _)| *id)
     }
+}
+
+fn expect_data(id: u64, index: u64, data: &[u8]) -> Outcome {
+    if data == format!("state at {index}").as_bytes() {
+        return Ok(());
+    }
+    Err(Failure::broke(
+        "a snapshot holds the state of another index than it says",
+        format!("n{id} installs a snapshot up to {index}"),
+        format!("its data is {}", show(data)),
+    ))
 }

@@ -89,7 +89,7 @@ pub fn none(mails: &[Mail], kind: MessageType, why: &str) -> Outcome {
     let found = mails.iter().find(|mail| mail.kind() == kind);
     that(
         found.is_none(),
-        format!("a {} was sent that must not be", notation::kind(kind)),
+        format!("{} was sent, and must not be", notation::kind(kind)),
         why,
         format!("sent: {}", found.map_or_else(String::new, Mail::show)),
     )

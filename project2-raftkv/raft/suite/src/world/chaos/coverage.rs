@@ -36,6 +36,13 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Coverage) {
+        for ((_, sum), (_, count)) in self.counts_mut().into_iter().zip(other.counts()) {
+            *sum += count;
+        }
+    }
+
     /// Each count with its name.
     pub fn counts(&self) -> [(&'static str, u64); 15] {
         [
@@ -54,6 +61,26 @@ impl Coverage {
             ("proposals", self.proposals),
             ("reads", self.reads),
             ("reads released", self.reads_released),
+        ]
+    }
+
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 15] {
+        [
+            ("elections", &mut self.elections),
+            ("truncations", &mut self.truncations),
+            ("snapshots", &mut self.snapshots),
+            ("compactions", &mut self.compactions),
+            ("crashes", &mut self.crashes),
+            ("crashes before persist", &mut self.crashes_before_persist),
+            ("crashes between persist and send", &mut self.crashes_between_persist_and_send),
+            ("partitions", &mut self.partitions),
+            ("messages", &mut self.messages),
+            ("lost", &mut self.lost),
+            ("duplicated", &mut self.duplicated),
+            ("reordered", &mut self.reordered),
+            ("proposals", &mut self.proposals),
+            ("reads", &mut self.reads),
+            ("reads released", &mut self.reads_released),
         ]
     }
 }

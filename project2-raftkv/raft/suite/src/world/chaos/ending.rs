@@ -105,22 +105,7 @@ impl Chaos<'_> {
                 format!("n{other}: from there {}", notation::entries(&its[at..])),
             ));
         }
-        self.told_once(&logs[0].1)
-    }
-
-    // Every proposal was made once, at one node.
-    fn told_once(&self, log: &[proto::eraftpb::Entry]) -> Outcome {
-        let mut seen = std::collections::BTreeMap::new();
-        for entry in log.iter().filter(|entry| !entry.data.is_empty()) {
-            if let Some(first) = seen.insert(entry.data.clone(), entry.index) {
-                return Err(Failure::broke(
-                    "one proposal is in the log twice",
-                    format!("{} was proposed once", sim::failure::show(&entry.data)),
-                    format!("it stands at {first} and at {}", entry.index),
-                ));
-            }
-        }
-        Ok(())
+        told_once(&logs[0].1)
     }
 
     fn until(&mut self, what: &str, deadline: u64, done: impl Fn(&Self) -> bool) -> Outcome {
@@ -145,4 +130,19 @@ impl Chaos<'_> {
             format!("now: {}", all.join("; ")),
         )
     }
+}
+
+// Every proposal was made once, at one node.
+fn told_once(log: &[proto::eraftpb::Entry]) -> Outcome {
+    let mut seen = std::collections::BTreeMap::new();
+    for entry in log.iter().filter(|entry| !entry.data.is_empty()) {
+        if let Some(first) = seen.insert(entry.data.clone(), entry.index) {
+            return Err(Failure::broke(
+                "one proposal is in the log twice",
+                format!("{} was proposed once", sim::failure::show(&entry.data)),
+                format!("it stands at {first} and at {}", entry.index),
+            ));
+        }
+    }
+    Ok(())
 }

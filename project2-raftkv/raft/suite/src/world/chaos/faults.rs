@@ -11,7 +11,7 @@ impl Chaos<'_> {
     pub(super) fn travel(&mut self, mail: Mail) {
         if self.healed {
             let delay = 1 + self.draw(20);
-            self.at(delay, Event::Deliver(mail));
+            self.at(delay, Event::Deliver(Box::new(mail)));
             return;
         }
         let copies = if self.rng.chance(self.plan.loss) {
@@ -36,11 +36,11 @@ impl Chaos<'_> {
                 self.coverage.reordered += 1;
                 delay += self.draw(30 * TICK);
             }
-            self.at(delay, Event::Deliver(mail.clone()));
+            self.at(delay, Event::Deliver(Box::new(mail.clone())));
         }
     }
 
-    /// Something goes wrong, or comes right again.
+    /// Something goes wrong; it comes right again some time later.
     pub(super) fn fault(&mut self) {
         let ids = self.ids();
         if self.rng.chance(self.plan.crashes) {
@@ -58,10 +58,10 @@ impl Chaos<'_> {
             return;
         }
         self.cut.clear();
-        let kind = self.rng.below(5);
-        if kind > 0 {
-            self.coverage.partitions += 1;
-        }
+        let kind = 1 + self.rng.below(4);
+        self.coverage.partitions += 1;
+        let pause = 5 * TICK + self.draw(30 * TICK);
+        self.at(pause, Event::Mend);
         let victim = match self.leader() {
             Some(leader) if kind < 4 => leader,
             _ => *self.rng.pick(&ids),
@@ -69,8 +69,6 @@ impl Chaos<'_> {
         for &a in &ids {
             for &b in &ids {
                 let cut = match kind {
-                    // All comes right.
-                    0 => false,
                     // A leader, or somebody, is alone.
                     1 | 4 => (a == victim) != (b == victim),
                     // A leader that is heard and hears nothing, or hears and is not heard.
@@ -93,7 +91,7 @@ impl Chaos<'_> {
         self.monitors.on_crash(&self.nodes[&id]);
         *self.lives.entry(id).or_default() += 1;
         self.coverage.crashes += 1;
-        let delay = 1 + self.draw(40 * TICK);
+        let delay = 1 + self.draw(25 * TICK);
         self.at(delay, Event::Restart(id));
     }
 

@@ -57,23 +57,20 @@ impl Discipline {
             }
             (last, self.applied) = (place.index, place.index);
         }
-        let mut next = taken.entries.first().map_or(0, |entry| entry.index);
-        if next > last + 1 {
+        let first = taken.entries.first().map_or(0, |entry| entry.index);
+        if first > last + 1 {
             return Err(Failure::broke(
                 "a Ready leaves a hole in the log",
                 format!("the log on n{id}'s disk ends at {last}"),
                 format!("Ready {} appends {}", taken.number, notation::entries(&taken.entries)),
             ));
         }
-        for entry in &taken.entries {
-            if entry.index != next {
-                return Err(Failure::broke(
-                    "the entries of a Ready are not one after the other",
-                    format!("n{id}: after {} comes {next}", next - 1),
-                    format!("Ready {} appends {}", taken.number, notation::entries(&taken.entries)),
-                ));
-            }
-            next += 1;
+        if let Some((next, _)) = (first..).zip(&taken.entries).find(|(i, e)| *i != e.index) {
+            return Err(Failure::broke(
+                "the entries of a Ready are not one after the other",
+                format!("n{id}: after {} comes {next}", next.saturating_sub(1)),
+                format!("Ready {} appends {}", taken.number, notation::entries(&taken.entries)),
+            ));
         }
         taken.committed.iter().try_for_each(|entry| self.on_apply(disk, taken.number, entry))
     }
