@@ -21,7 +21,14 @@ pub struct GcLimits {
 }
 
 impl<N: RaftNode> Peer<N> {
-    /// The command that cuts the log, if this leader thinks it is time.
+    /// Whether so much is applied, durably, and still in the log, that this leader should cut it.
+    pub fn log_is_long(&self, limits: GcLimits, durable: u64) -> bool {
+        let kept = durable.saturating_sub(self.node.storage().truncated().index);
+        let long = kept >= limits.entries || self.log_bytes >= limits.bytes;
+        long && self.node.status().is_leader()
+    }
+
+    /// The command that cuts a long log, if there is a place to cut.
     ///
     /// You will need `status().slowest_match`, `storage().truncated()`, `self.log_bytes` and `storage().term_of`. Nothing
     /// behind `durable`, the last index whose effect is durable in the data engine, may ever be cut.
@@ -32,14 +39,8 @@ impl<N: RaftNode> Peer<N> {
     ) -> Option<(RaftRequestHeader, AdminRequest)> {
         // BEGIN SOLUTION 2C.log_gc
         let status = self.node.status();
-        if !status.is_leader() {
-            return None;
-        }
         let truncated = self.node.storage().truncated().index;
         let kept = durable.saturating_sub(truncated);
-        if kept < limits.entries && self.log_bytes < limits.bytes {
-            return None;
-        }
         let too_much = kept >= 2 * limits.entries || self.log_bytes >= 2 * limits.bytes;
         let index = if too_much { durable } else { durable.min(status.slowest_match) };
         if index <= truncated {

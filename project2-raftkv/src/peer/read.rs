@@ -89,7 +89,7 @@ impl<N: RaftNode> Peer<N> {
     /// You will need `node.read_index` with a context that names the group, and `reads.asked`. What does a refusal
     /// mean for reads that only came a little too early, to a leader that has committed nothing in its term yet?
     pub(super) fn ask_for_reads(&mut self) {
-        // BEGIN SOLUTION 2B.read_ask
+        // BEGIN SOLUTION 2B.read
         if self.reads.fresh.is_empty() {
             return;
         }
@@ -108,7 +108,7 @@ impl<N: RaftNode> Peer<N> {
     ///
     /// Answers come in the order of the questions; one that was never answered is covered by a later one.
     pub(super) fn reads_answered(&mut self, state: &ReadState) {
-        // BEGIN SOLUTION 2B.read_answered
+        // BEGIN SOLUTION 2B.read
         let Ok(number) = <[u8; 8]>::try_from(&state.request_ctx[..]) else { return };
         let question = u64::from_be_bytes(number);
         while let Some((asked, _)) = self.reads.asked.front()
@@ -124,7 +124,7 @@ impl<N: RaftNode> Peer<N> {
     ///
     /// You will need `reads.at`, whose indexes rise, and `self.applied`. A read of the tail gets the tail's region.
     pub(super) fn grant_reads(&mut self, round: &mut Round) {
-        // BEGIN SOLUTION 2B.read_grant
+        // BEGIN SOLUTION 2B.read
         let mut granted = Vec::new();
         while let Some((index, _)) = self.reads.at.front()
             && *index <= self.applied

@@ -34,7 +34,7 @@ use raftcore::{RaftState, StorageError};
 
 pub use cache::EntryCache;
 pub(crate) use life::load;
-pub use life::{Opened, create, destroy, load_region, open, put_region};
+pub use life::{INIT_INDEX, INIT_TERM, Opened, create, destroy, load_region, open, put_region};
 pub use snapshots::SnapshotSlot;
 
 use crate::log_store::{LogBatch, LogOp, LogStore};

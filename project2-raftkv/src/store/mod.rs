@@ -270,6 +270,9 @@ impl Store {
             return;
         }
         self.gc_proposed = None;
+        if !self.peer.log_is_long(self.config.gc, self.durable_applied) {
+            return;
+        }
         let Some((header, admin)) = self.peer.log_gc(self.config.gc, self.durable_applied) else {
             return;
         };

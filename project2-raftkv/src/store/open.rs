@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::log_store::LogStore;
 use crate::node::Node;
 use crate::peer::{Micros, Peer, Round};
-use crate::peer_storage::{self, Opened, load, load_region};
+use crate::peer_storage::{self, INIT_INDEX, Opened, load, load_region};
 use crate::region::{FIRST_REGION, first_region};
 use crate::snapshot::{self, OneRegion};
 use crate::{Result, keys};
@@ -76,7 +76,7 @@ impl Store {
             flushed_at: now,
             durable_applied: applied,
             // What the last life was about to remove, if it did not come to it.
-            gc_waits: Some(truncated),
+            gc_waits: Some(truncated).filter(|&index| index > INIT_INDEX),
             gc_proposed: None,
             disk,
             known_disks,

@@ -92,7 +92,7 @@ impl Store {
     /// You will need `self.data`, `self.flush_is_due`, and [`Apply::save`](crate::apply::Apply::save): a sync needs
     /// something to commit. What else changes when everything that is applied is durable?
     fn commit_data(&mut self) {
-        // BEGIN SOLUTION 2C.commit_data
+        // BEGIN SOLUTION 2B.commit
         let flush = self.flush_is_due();
         let mut batch = mem::replace(&mut self.data, WriteBatch::new());
         if flush && batch.is_empty() {
