@@ -56,7 +56,7 @@ impl World<'_, '_> {
         self.trace.line(self.now, || Traced::Stop { n: id, why: why.clone() });
         self.coverage.hit(coverage::STOPS);
         let Some(node) = self.nodes.get(&id) else { return Ok(()) };
-        if !node.doomed {
+        if !node.doomed && node.failing.is_none() {
             return Err(Failure::broke(
                 format!("n{id} stopped by itself"),
                 format!("at {} it says: {why}", at(self.now)),
