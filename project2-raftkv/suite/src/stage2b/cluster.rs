@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         what_was_acknowledged_survives_the_end_of_all_stores,
         a_power_cut_at_any_point_loses_nothing,
         a_power_cut_at_any_point_of_a_lone_store_loses_nothing,
+        a_long_tail_that_lost_is_gone_after_a_crash,
         crashes_lose_nothing,
         the_network_may_do_what_it_likes,
         everything_at_once,
@@ -97,6 +98,38 @@ fn a_power_cut_at_any_point_of_a_lone_store_loses_nothing(run: &mut Run<'_, Clus
         .clients(2, 6)
         .length(2 * SECOND)
         .sweep(run, 6)
+}
+
+/// A leader that is cut off collects entries that nobody else has. When it comes back, fewer entries of the new leader
+/// take their place; then its power goes. Its log must end where the new leader's does: a tail of entries that lost
+/// could win an election.
+///
+/// Hint: what does the state on disk say about the last index, and what becomes of the entries behind it?
+fn a_long_tail_that_lost_is_gone_after_a_crash(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut world = world(run, 3)?;
+    let old = world.await_leader(5 * SECOND)?;
+    expect(&mut world, old, Op::Put(b"a".to_vec(), b"1".to_vec()), &OpResult::Written)?;
+    let away = world.fault(Fault::Isolate(Who::Node(old)), None)?;
+    for number in 0..12u8 {
+        // A key each: writes to one key go one after the other.
+        let op = Op::Put(vec![b'l', b'a' + number], b"lost".to_vec());
+        world.begin(10 + u64::from(number), op, old);
+    }
+    let others = |world: &World<'_, '_>| {
+        (1..=3)
+            .any(|node| node != old && world.view(node, 1).is_some_and(|view| view.leader == node))
+    };
+    world.run_until(5 * SECOND, others)?;
+    world.run_for(SECOND / 5)?;
+    world.heal(away)?;
+    let replaced = |world: &World<'_, '_>| {
+        let end = |node| world.view(node, 1).map(|view| (view.last, view.persisted));
+        (1..=3).any(|node| node != old && end(node) == end(old))
+    };
+    world.run_until(5 * SECOND, replaced)?;
+    world.fault(Fault::Crash(Who::Node(old), Cut::Power), Some(SECOND / 2))?;
+    world.run_for(SECOND)?;
+    world.finish()
 }
 
 /// Stores crash, and come back with what was synced.
