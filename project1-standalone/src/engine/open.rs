@@ -48,19 +48,32 @@ impl Engine {
         }
         fs::create_dir_all(dir).map_err(unusable)?;
         let path = dir.join(name);
-        let new = !path.exists();
-        if !new && path.metadata().map_err(unusable)?.len() == 0 {
-            // redb would take it for a place to start in. It has written to it before it promised anything,
-            // so an empty file is what a failing file system leaves of a full one.
+        if !path.exists() {
+            Self::create(dir, &path, options)?;
+        } else if path.metadata().map_err(unusable)?.len() == 0 {
+            // redb would take it for a place to start in. But a database gets its name when it is whole, so
+            // an empty file is what a failing file system leaves of a full one.
             let what = "it is empty".into();
             return Err(Error::Corrupt { file: path.display().to_string(), what });
         }
         let db = options.builder().create(&path).map_err(|e| open_error(&path, e))?;
-        if new {
-            // The file's name must survive a power cut, too, not only its contents.
-            sync_dir(dir).map_err(unusable)?;
-        }
         Self::with_tables(db, options)
+    }
+
+    // redb's commits survive a power cut, but its very first write of a file does not: half a header is taken
+    // for somebody else's file. So a database is made under another name, and gets its own when it is durable.
+    fn create(dir: &Path, path: &Path, options: &Options) -> Result<()> {
+        let unusable = |e: io::Error| Error::Unusable { path: dir.to_owned(), what: e.to_string() };
+        let unfinished = path.with_extension("new");
+        match fs::remove_file(&unfinished) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unusable(e)),
+            _ => {}
+        }
+        let made = options.builder().create(&unfinished);
+        drop(Self::with_tables(made.map_err(|e| open_error(&unfinished, e))?, options)?);
+        fs::rename(&unfinished, path).map_err(unusable)?;
+        // The name must survive, too, not only what is under it.
+        sync_dir(dir).map_err(unusable)
     }
 
     /// A database in memory, gone with the last clone of it.
