@@ -324,6 +324,17 @@ fn a_data_directory_that_is_none() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "not a directory", "it was left alone");
 }
 
+/// The power went while the very first file was being made: what is left of it is no database, and nobody was
+/// promised anything, so the next start makes a new one.
+#[tokio::test]
+async fn what_is_left_of_a_first_start_that_was_cut() {
+    let data = TempDir::new().unwrap();
+    fs::write(data.path().join("kv.new"), "half a header").unwrap();
+    let server = Server::on(&data);
+    lives_on(&server).await;
+    assert!(!data.path().join("kv.new").exists(), "it was left behind");
+}
+
 #[tokio::test]
 async fn a_second_server_on_one_directory() {
     let data = TempDir::new().unwrap();
