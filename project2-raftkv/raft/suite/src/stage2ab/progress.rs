@@ -189,7 +189,22 @@ fn late_refusals_do_no_harm(run: &mut World) -> Outcome {
     puppets.beats(&mut node, 4)?;
     let why = "after late refusals a proposal was made, and all answered as they should";
     expect_match(&mut node, 2, 5, why)?;
-    expect::commit(&mut node, 5, why)
+    expect::commit(&mut node, 5, why)?;
+    // The same at the very beginning of a log, where there is nothing to go back to.
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.campaign()?;
+    node.tell(vote(3, 1, 1, true))?;
+    for _ in 0..5 {
+        node.tell(refused(2, 1, 1, 0, (0, 0)))?;
+    }
+    let mut puppets = Puppets::new(&[2, 3]);
+    puppets.beats(&mut node, 4)?;
+    expect_match(
+        &mut node,
+        2,
+        1,
+        "n2 refused an append at 0 five times, then all answered as they should",
+    )
 }
 
 /// "The leader handles inconsistencies by forcing the followers' logs to duplicate its own" (section 5.3):

@@ -89,6 +89,18 @@ fn an_old_snapshot_changes_nothing(run: &mut World) -> Outcome {
         last_is(&mut node, 4, 1, 3, &why)?;
         expect::log(&mut node, &[1, 1, 1, 1], &why)?;
     }
+    // Of what is compacted here no term is known any more: only the index tells that it is old.
+    for (index, term) in [(5, 1), (7, 2), (8, 1)] {
+        let setup = Setup::new(1, 3).snapshot(8, 2, b"newer").log(&[2, 2]).commit(9);
+        let mut node = lab.node(setup)?;
+        node.settle()?;
+        let m = install(2, 1, 2, snapshot(index, term, &[1, 2, 3], b"old"));
+        let got = notation::message(&m);
+        let why = format!("its log is [9..10@2] after 8@2, 9 is committed, and it got {got}");
+        node.tell(m)?;
+        last_is(&mut node, 10, 2, 9, &why)?;
+        expect::log(&mut node, &[2, 2], &why)?;
+    }
     Ok(())
 }
 
