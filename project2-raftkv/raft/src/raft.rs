@@ -260,7 +260,12 @@ impl<S: Storage> Raft<S> {
     /// Empties the outbox: what may leave as soon as term and vote are durable, and what waits for the log.
     pub(crate) fn take_messages(&mut self) -> (Vec<Message>, Vec<Message>) {
         self.reads.outbox_taken();
-        (mem::take(&mut self.messages), mem::take(&mut self.persisted_messages))
+        // The next one will be about as full: room for that, and no more.
+        let take = |outbox: &mut Vec<Message>| {
+            let room = Vec::with_capacity(outbox.len());
+            mem::replace(outbox, room)
+        };
+        (take(&mut self.messages), take(&mut self.persisted_messages))
     }
 
     /// This node's id.
