@@ -74,7 +74,10 @@ impl<S: Storage> Raft<S> {
 
     /// Campaigns, if there is no reason against it. There are four: it leads already; it has no vote; the
     /// gate is closed; or it has just restarted in a group with leases, and may have promised its silence.
-    pub(crate) fn hup(&mut self, kind: CampaignKind) -> Result<()> {
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn hup(&mut self, kind: CampaignKind) -> Result<()> {
         if self.role == Role::Leader || !self.promotable || !self.gate_is_open()? {
             return Ok(());
         }

@@ -67,6 +67,11 @@ impl<S: Storage> RaftLog<S> {
         })
     }
 
+    /// The storage, to write to.
+    pub fn mut_store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     /// The last entry's index; what the log starts after, if it is empty.
     pub fn last_index(&self) -> u64 {
         self.unstable.last_index()
@@ -263,7 +268,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// The storage reads as written up to this entry; it may not be durable yet.
-    pub(crate) fn stable_to(&mut self, index: u64, term: u64) {
+    pub fn stable_to(&mut self, index: u64, term: u64) {
         self.unstable.stable_to(index, term);
     }
 
@@ -315,7 +320,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// The application has applied everything up to `index`.
-    pub(crate) fn applied_to(&mut self, index: u64) {
+    pub fn applied_to(&mut self, index: u64) {
         assert!(
             index <= self.committed,
             "entry {index} cannot be applied, only {} is committed",

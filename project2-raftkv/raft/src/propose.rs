@@ -74,14 +74,18 @@ impl<S: Storage> Raft<S> {
         self.log.append(Entry { term: self.term, index, ..entry });
     }
 
+    /// A leader that was elected just now opens its term. A driver calls it after whatever may have happened.
+    pub fn settle(&mut self) {
+        if self.opening {
+            self.open_term();
+        }
+    }
+
     /// Writes the first entry of this leader's term: an empty one.
     ///
     /// You will need `append_own`, and `opening`, which says that it is still to be done.
-    pub(crate) fn open_term(&mut self) {
+    fn open_term(&mut self) {
         // BEGIN SOLUTION 2AB.open_term
-        if !self.opening {
-            return;
-        }
         self.opening = false;
         // 5.4.2 and 8: entries of earlier terms are committed only by way of one of this term. Without it
         // they would wait for the next client, and so would every read.

@@ -39,6 +39,7 @@ use crate::progress::Progress;
 use crate::quorum::Quorum;
 use crate::read::{ReadState, Reads};
 use crate::rng::Rng;
+use crate::status::Status;
 use crate::storage::Storage;
 use crate::wire::NOBODY;
 
@@ -258,7 +259,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Empties the outbox: what may leave as soon as term and vote are durable, and what waits for the log.
-    pub(crate) fn take_messages(&mut self) -> (Vec<Message>, Vec<Message>) {
+    pub fn take_messages(&mut self) -> (Vec<Message>, Vec<Message>) {
         self.reads.outbox_taken();
         // The next one will be about as full: room for that, and no more.
         let take = |outbox: &mut Vec<Message>| {
@@ -266,6 +267,16 @@ impl<S: Storage> Raft<S> {
             mem::replace(outbox, room)
         };
         (take(&mut self.messages), take(&mut self.persisted_messages))
+    }
+
+    /// The reads that may be served, each at its index.
+    pub fn take_read_states(&mut self) -> Vec<ReadState> {
+        mem::take(&mut self.read_states)
+    }
+
+    /// What the node says of itself.
+    pub fn status(&self) -> Status<'_> {
+        Status::new(self)
     }
 
     /// This node's id.

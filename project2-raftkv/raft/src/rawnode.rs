@@ -91,7 +91,7 @@ impl<S: Storage> RawNode<S> {
     /// The storage failed.
     pub fn tick(&mut self) -> Result<()> {
         self.raft.tick()?;
-        self.settle();
+        self.raft.settle();
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl<S: Storage> RawNode<S> {
     /// The message was refused, and nothing has changed; or the storage failed.
     pub fn step(&mut self, m: Message) -> Result<()> {
         self.raft.step(m)?;
-        self.settle();
+        self.raft.settle();
         Ok(())
     }
 
@@ -120,15 +120,8 @@ impl<S: Storage> RawNode<S> {
     /// The storage failed.
     pub fn campaign_as(&mut self, kind: CampaignKind) -> Result<()> {
         self.raft.hup(kind)?;
-        self.settle();
+        self.raft.settle();
         Ok(())
-    }
-
-    /// Whoever was elected just now opens its term.
-    fn settle(&mut self) {
-        if self.raft.opening {
-            self.raft.open_term();
-        }
     }
 
     /// Proposes a command. `context` goes along with the entry, untouched.
@@ -205,7 +198,7 @@ impl<S: Storage> RawNode<S> {
         self.number += 1;
         let mut ready = Ready { number: self.number, ..Ready::default() };
         (ready.messages, ready.persisted_messages) = self.messages();
-        ready.read_states = std::mem::take(&mut self.raft.read_states);
+        ready.read_states = self.raft.take_read_states();
 
         let (soft_state, hard_state) = (self.raft.soft_state(), self.raft.hard_state());
         ready.soft_state = (soft_state != self.soft_state).then_some(soft_state);
@@ -336,7 +329,7 @@ impl<S: Storage> RawNode<S> {
 
     /// What the node says of itself.
     pub fn status(&self) -> Status<'_> {
-        Status::new(&self.raft)
+        self.raft.status()
     }
 
     /// The node itself, to look at.

@@ -30,8 +30,11 @@ use crate::storage::Storage;
 use crate::wire::{message, size_of};
 
 impl<S: Storage> Raft<S> {
-    /// Sends whatever members want and may get. Called by each Ready.
-    pub(crate) fn send_appends(&mut self) -> Result<()> {
+    /// Sends whatever members want and may get. A driver calls it before it looks into the outbox.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn send_appends(&mut self) -> Result<()> {
         if self.role == Role::Leader {
             for &to in self.peers.clone().iter() {
                 while self.maybe_send_append(to)? {}
@@ -172,8 +175,11 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
-    /// This node's own disk has everything up to this entry.
-    pub(crate) fn on_persist_entries(&mut self, index: u64, term: u64) -> Result<()> {
+    /// This node's own disk has everything up to this entry, as it was when it was handed out to be written.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn on_persist_entries(&mut self, index: u64, term: u64) -> Result<()> {
         if !self.log.maybe_persist(index, term)? || self.role != Role::Leader {
             return Ok(());
         }
