@@ -94,7 +94,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// How much of these committed entries this leader has counted as waiting.
-    pub(crate) fn own_size(&self, entries: &[Entry]) -> u64 {
+    pub fn own_size(&self, entries: &[Entry]) -> u64 {
         if self.role != Role::Leader {
             return 0;
         }
@@ -103,7 +103,7 @@ impl<S: Storage> Raft<S> {
     }
 
     /// That much waits no more: it was handed out to be applied.
-    pub(crate) fn release(&mut self, size: u64) {
+    pub fn release(&mut self, size: u64) {
         self.uncommitted_size = self.uncommitted_size.saturating_sub(size);
     }
 }

@@ -81,9 +81,9 @@ impl<S: Storage> Raft<S> {
     /// - `m.term` is 0: a forwarded proposal or read. It comes from a client, and has no term.
     /// - Larger: follow it, and if the sender leads that term, follow the sender. Two kinds are about a term
     ///   that nobody is in yet, and change nothing: a request to pre-vote, and a granted one's answer.
-    /// - Smaller: the sender is behind. Answer the requests among these so that it learns of this term: an
-    ///   append, a heartbeat or a snapshot with a MsgAppendResponse, and a vote request with a refusal;
-    ///   ignore the rest.
+    /// - Smaller: the sender is behind. Answer the requests among these so that it learns of this term: a
+    ///   heartbeat with a MsgHeartbeatResponse, an append or a snapshot with a MsgAppendResponse, and a vote
+    ///   request with a refusal; ignore the rest.
     ///
     /// You will need `become_follower`, `send` and [`message`].
     pub(crate) fn meet_term(&mut self, kind: MessageType, m: &Message) -> bool {
@@ -112,7 +112,8 @@ impl<S: Storage> Raft<S> {
             Ordering::Less => {
                 let refuse = |kind| Message { reject: true, ..message(kind, m.from) };
                 match kind {
-                    T::MsgAppend | T::MsgHeartbeat | T::MsgSnapshot => {
+                    T::MsgHeartbeat => self.send(message(T::MsgHeartbeatResponse, m.from)),
+                    T::MsgAppend | T::MsgSnapshot => {
                         self.send(message(T::MsgAppendResponse, m.from));
                     }
                     T::MsgRequestVote => self.send(refuse(T::MsgRequestVoteResponse)),
