@@ -67,6 +67,29 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
+    /// A tick of a leader.
+    ///
+    /// You will need `heartbeat_elapsed` and `bcast_heartbeat`. Once an election timeout, if
+    /// `Config::check_quorum` is set, a leader asks itself whether it still `hears_a_quorum`, and becomes a
+    /// follower if not; `election_elapsed` counts for that.
+    pub(crate) fn tick_leader(&mut self) {
+        // BEGIN SOLUTION 2AA.tick
+        self.election_elapsed += 1;
+        if self.election_elapsed >= self.config.election_tick {
+            self.election_elapsed = 0;
+            if self.config.check_quorum && !self.hears_a_quorum() {
+                self.become_follower(self.term, NOBODY);
+                return;
+            }
+        }
+        self.heartbeat_elapsed += 1;
+        if self.heartbeat_elapsed >= self.config.heartbeat_tick {
+            self.heartbeat_elapsed = 0;
+            self.bcast_heartbeat();
+        }
+        // END SOLUTION
+    }
+
     /// How this node runs if nobody asked for something else.
     pub(crate) fn usual_campaign(&self) -> CampaignKind {
         if self.config.pre_vote { CampaignKind::Pre } else { CampaignKind::Real }
@@ -116,6 +139,19 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
+    /// Runs for office in the next term.
+    ///
+    /// You will need `reset`. Whom does a candidate vote for? The vote itself is counted by `record_vote`.
+    fn become_candidate(&mut self) {
+        // BEGIN SOLUTION 2AA.campaign
+        debug_assert!(self.role != Role::Leader, "a leader does not run against itself");
+        // 5.2: a new term for each campaign, also for one after a split vote.
+        self.reset(self.term + 1);
+        self.role = Role::Candidate;
+        self.vote = self.id;
+        // END SOLUTION
+    }
+
     /// Becomes a candidate, votes for itself, and asks all other voters.
     ///
     /// You will need `become_candidate`, `record_vote`, `become_leader` and `request_votes`. In a group of
@@ -151,7 +187,7 @@ impl<S: Storage> Raft<S> {
     /// You will need `votes` and [`Quorum::won`](crate::Quorum::won). A voter's first word counts: answers
     /// may come twice.
     pub(crate) fn record_vote(&mut self, from: u64, granted: bool) -> VoteResult {
-        // BEGIN SOLUTION 2AA.record_vote
+        // BEGIN SOLUTION 2AA.campaign
         // Who is no member has no vote, and shall not fill our memory.
         if self.progress.contains_key(&from) {
             self.votes.entry(from).or_insert(granted);
@@ -160,10 +196,24 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
+    /// Whether a log that ends with this entry is at least as up to date as ours (paper, 5.4.1).
+    ///
+    /// You will need `log.last_term` and `log.last_index`. Which of the two decides first?
+    pub(crate) fn is_up_to_date(&self, last_index: u64, last_term: u64) -> bool {
+        // BEGIN SOLUTION 2AA.request_vote
+        // 5.4.1: the later term wins. A long log of an old term may hold nothing that was ever committed,
+        // so length only decides between equals.
+        if last_term != self.log.last_term() {
+            return last_term > self.log.last_term();
+        }
+        last_index >= self.log.last_index()
+        // END SOLUTION
+    }
+
     /// A candidate asks for this node's vote, in this node's term (the term rules of `step` have seen to
     /// that). Exactly one answer goes out.
     ///
-    /// You will need `vote`, `leader_id`, `RaftLog::is_up_to_date` and `send`. Which fields say what the
+    /// You will need `vote`, `leader_id`, `is_up_to_date` and `send`. Which fields say what the
     /// candidate's log ends with? And a node that has just voted has a reason to wait.
     pub(crate) fn handle_request_vote(&mut self, m: &Message) {
         // BEGIN SOLUTION 2AA.request_vote
@@ -171,7 +221,7 @@ impl<S: Storage> Raft<S> {
         // has a leader in this term knows that the term is decided.
         let free = self.vote == m.from || (self.vote == NOBODY && self.leader_id == NOBODY);
         // 5.4.1: a leader has every committed entry, since a majority refuses whoever lacks one.
-        let granted = free && self.log.is_up_to_date(m.index, m.log_term);
+        let granted = free && self.is_up_to_date(m.index, m.log_term);
         if granted {
             self.vote = m.from;
             self.election_elapsed = 0;

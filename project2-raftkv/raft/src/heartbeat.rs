@@ -12,43 +12,23 @@ use bytes::Bytes;
 use proto::eraftpb::{Message, MessageType};
 
 use crate::progress::ProgressState;
-use crate::raft::Raft;
+use crate::raft::{Raft, Role};
 use crate::storage::Storage;
-use crate::wire::{NOBODY, message};
+use crate::wire::message;
 
 impl<S: Storage> Raft<S> {
-    /// A tick of a leader.
-    ///
-    /// You will need `heartbeat_elapsed` and `bcast_heartbeat`. Once an election timeout, if
-    /// `Config::check_quorum` is set, a leader asks itself whether it still `hears_a_quorum`, and becomes a
-    /// follower if not; `election_elapsed` counts for that.
-    pub(crate) fn tick_leader(&mut self) {
-        // BEGIN SOLUTION 2AA.heartbeat
-        self.election_elapsed += 1;
-        if self.election_elapsed >= self.config.election_tick {
-            self.election_elapsed = 0;
-            if self.config.check_quorum && !self.hears_a_quorum() {
-                self.become_follower(self.term, NOBODY);
-                return;
-            }
+    /// Begins a round: a heartbeat to every other member.
+    pub(crate) fn bcast_heartbeat(&mut self) {
+        let round = self.reads.next_round(self.config.lease_read);
+        if !self.peers.is_empty() {
+            self.send_heartbeats(round);
         }
-        self.heartbeat_elapsed += 1;
-        if self.heartbeat_elapsed >= self.config.heartbeat_tick {
-            self.heartbeat_elapsed = 0;
-            self.bcast_heartbeat();
-        }
-        // END SOLUTION
     }
 
-    /// Sends a heartbeat to every other member: a new round.
+    /// Sends a heartbeat with this context to every other member.
     ///
     /// You will need `peers`, `progress`, `log.committed` and `send`. The commit index must be one that the
-    /// member can believe: what does the leader know that it has? The context is given.
-    pub(crate) fn bcast_heartbeat(&mut self) {
-        let context = self.reads.next_round(self.config.lease_read);
-        self.send_heartbeats(context);
-    }
-
+    /// member can believe: what does the leader know that it has?
     fn send_heartbeats(&mut self, context: Bytes) {
         // BEGIN SOLUTION 2AA.heartbeat
         for &to in self.peers.clone().iter() {
@@ -63,11 +43,31 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
+    /// The leader of this term has spoken. Returns whether this node follows it now.
+    ///
+    /// You will need `role`, `become_follower`, `leader_id` and `election_elapsed`. What does a candidate
+    /// learn from it? And can a leader hear that?
+    pub(crate) fn follow(&mut self, leader: u64) -> bool {
+        // BEGIN SOLUTION 2AA.follow
+        match self.role {
+            // Election Safety: there is one leader a term, and that is this node. Somebody lies.
+            Role::Leader => return false,
+            // 5.2: the term has been won, by someone else.
+            Role::Candidate | Role::PreCandidate => self.become_follower(self.term, leader),
+            Role::Follower => {
+                self.leader_id = leader;
+                self.election_elapsed = 0;
+            }
+        }
+        true
+        // END SOLUTION
+    }
+
     /// The leader of this term lives; `follow` has taken note of it.
     ///
     /// You will need `log.commit_to` and `send`. The answer carries the heartbeat's context.
     pub(crate) fn handle_heartbeat(&mut self, m: Message) {
-        // BEGIN SOLUTION 2AA.heartbeat
+        // BEGIN SOLUTION 2AA.follow
         // A leader that believes we have more than we have knows an earlier life of this node, one whose
         // disk is lost. Then nothing can be said about what we hold.
         if m.commit <= self.log.last_index() {

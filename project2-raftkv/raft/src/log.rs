@@ -110,7 +110,7 @@ impl<S: Storage> RaftLog<S> {
     /// You will need [`Unstable::term`], [`Storage::term`] and [`StorageError::Compacted`]. Which answer of
     /// the storage is no damage? And who is right about an index that both parts have?
     pub fn term(&self, index: u64) -> Result<Option<u64>> {
-        // BEGIN SOLUTION 2AB.term
+        // BEGIN SOLUTION 2AB.maybe_append
         if index > self.last_index() {
             // The storage may still hold what a new leader has replaced.
             return Ok(None);
@@ -133,20 +133,6 @@ impl<S: Storage> RaftLog<S> {
     /// sender's on everything before it.
     pub fn matches(&self, index: u64, term: u64) -> Result<bool> {
         Ok(self.term(index)? == Some(term))
-    }
-
-    /// Whether a log that ends with this entry is at least as up to date as ours (paper, 5.4.1).
-    ///
-    /// You will need `last_term` and `last_index`. Which of the two decides first?
-    pub fn is_up_to_date(&self, last_index: u64, last_term: u64) -> bool {
-        // BEGIN SOLUTION 2AA.is_up_to_date
-        // 5.4.1: the later term wins. A long log of an old term may hold nothing that was ever committed,
-        // so length only decides between equals.
-        if last_term != self.last_term() {
-            return last_term > self.last_term();
-        }
-        last_index >= self.last_index()
-        // END SOLUTION
     }
 
     /// The entries from `low` on, as many as `max_size` bytes hold (at least one, if there is one); `None`
@@ -286,7 +272,7 @@ impl<S: Storage> RaftLog<S> {
     /// You will need `matches` and `unstable.offset`. Between the write and this word, a new leader may have
     /// put another entry at the same index (A-B-A): then the disk has something else.
     pub(crate) fn maybe_persist(&mut self, index: u64, term: u64) -> Result<bool> {
-        // BEGIN SOLUTION 2AC.maybe_persist
+        // BEGIN SOLUTION 2AB.maybe_persist
         if index <= self.persisted || index >= self.unstable.offset {
             // Old news; or the entry was replaced, and its successor is still to be written.
             return Ok(false);

@@ -45,7 +45,7 @@ impl<S: Storage> Raft<S> {
         let free = m.term > self.term
             || self.vote == m.from
             || (self.vote == NOBODY && self.leader_id == NOBODY);
-        let granted = free && self.log.is_up_to_date(m.index, m.log_term);
+        let granted = free && self.is_up_to_date(m.index, m.log_term);
         // A yes is about the term of the question: with our own, which may be lower, it would be dropped as
         // out of date.
         let term = if granted { m.term } else { self.term };

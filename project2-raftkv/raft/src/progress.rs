@@ -107,52 +107,6 @@ impl Progress {
         }
     }
 
-    /// The member has accepted an append that ended at `index`. Returns whether that was news.
-    ///
-    /// Answers may come late, twice and in any order. And an accepted append says nothing about those sent
-    /// after it: is `next_index - 1` what the member has?
-    pub(crate) fn maybe_update(&mut self, index: u64) -> bool {
-        // BEGIN SOLUTION 2AB.progress
-        let news = index > self.match_index;
-        if news {
-            self.match_index = index;
-            self.paused = false;
-        }
-        self.next_index = self.next_index.max(index + 1);
-        news
-        // END SOLUTION
-    }
-
-    /// The member has refused an append that went behind `rejected`, and the logs agree at `hint` at best.
-    /// Returns whether that was news; then there is an append to send.
-    ///
-    /// `next_index` never falls to what the member has for certain (`match_index`), and so never to 0. A
-    /// refusal that answers nothing which was just asked is a late one.
-    pub(crate) fn maybe_decrease(&mut self, rejected: u64, hint: u64) -> bool {
-        // BEGIN SOLUTION 2AB.progress
-        match self.state {
-            ProgressState::Snapshot(_) => false,
-            ProgressState::Replicate => {
-                if rejected <= self.match_index {
-                    return false;
-                }
-                // An append on the way was lost. Go back to what is certain.
-                self.become_probe();
-                true
-            }
-            ProgressState::Probe => {
-                if rejected + 1 != self.next_index {
-                    return false;
-                }
-                self.next_index = rejected.min(hint + 1).max(self.match_index + 1);
-                self.paused = false;
-                self.owed = true;
-                true
-            }
-        }
-        // END SOLUTION
-    }
-
     /// Where the logs agree is a guess from now on.
     pub(crate) fn become_probe(&mut self) {
         self.next_index = match self.state {

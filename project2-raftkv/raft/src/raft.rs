@@ -210,20 +210,6 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
-    /// Runs for office in the next term.
-    ///
-    /// You will need `reset`. Whom does a candidate vote for? The vote itself is counted by
-    /// `record_vote`, in the campaign.
-    pub(crate) fn become_candidate(&mut self) {
-        // BEGIN SOLUTION 2AA.become_candidate
-        debug_assert!(self.role != Role::Leader, "a leader does not run against itself");
-        // 5.2: a new term for each campaign, also for one after a split vote.
-        self.reset(self.term + 1);
-        self.role = Role::Candidate;
-        self.vote = self.id;
-        // END SOLUTION
-    }
-
     /// Leads its term.
     ///
     /// You will need `reset` and `bcast_heartbeat`. The first entry of the term is written by

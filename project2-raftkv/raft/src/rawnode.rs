@@ -239,7 +239,7 @@ impl<S: Storage> RawNode<S> {
     /// You will need `raft.take_messages` and `durable`. What does a message promise that is sent under a new
     /// term or a new vote?
     fn messages(&mut self) -> (Vec<Message>, Vec<Message>) {
-        // BEGIN SOLUTION 2AC.messages
+        // BEGIN SOLUTION 2AC.ready
         let (at_once, mut after) = self.raft.take_messages();
         let state = self.raft.hard_state();
         if (state.term, state.vote) == self.durable {
@@ -260,7 +260,7 @@ impl<S: Storage> RawNode<S> {
     /// You will need its record, and the log's `stable_snapshot` and `stable_to`. Things may have happened since
     /// the Ready was taken: move each cursor by what the Ready held, not by how things are now.
     fn stored(&mut self, number: u64) {
-        // BEGIN SOLUTION 2AC.advance
+        // BEGIN SOLUTION 2AC.ready
         let record = self.taken.take().filter(|record| record.number == number);
         let record = record.expect("a Ready is advanced once, and before the next one is taken");
         self.soft_state = record.soft_state;

@@ -13,7 +13,7 @@
 //!      |  to its log |         write, then answer  |         hand out to apply       |         apply
 //! ```
 //!
-//! Nothing is sent when something happens; the next Ready asks each member's [`Progress`](crate::Progress)
+//! Nothing is sent when something happens; the next Ready asks each member's [`Progress`]
 //! whether it wants an append, and so one message carries everything that came together.
 //!
 //! # Invariants
@@ -24,7 +24,7 @@
 use proto::eraftpb::{Message, MessageType};
 
 use crate::error::Result;
-use crate::progress::ProgressState;
+use crate::progress::{Progress, ProgressState};
 use crate::raft::{Raft, Role};
 use crate::storage::Storage;
 use crate::wire::{message, size_of};
@@ -54,7 +54,7 @@ impl<S: Storage> Raft<S> {
     /// `Config::max_size_per_msg` allows, or none if it is only to hear of the commit index. Returns whether
     /// a message went out.
     ///
-    /// You will need [`Progress::wants_append`](crate::Progress), `log.term`, `log.entries`,
+    /// You will need `wants_append`, `log.term`, `log.entries`,
     /// `Progress::sent` and `send`. If the log does not know the entry before `next_index` any more, what can
     /// still help is `send_snapshot`.
     pub(crate) fn maybe_send_append(&mut self, to: u64) -> Result<bool> {
@@ -115,29 +115,27 @@ impl<S: Storage> Raft<S> {
     }
 
     /// A member has answered an append, or a snapshot, in this leadership.
-    ///
-    /// You will need [`Progress`](crate::Progress)'s `maybe_update` and `maybe_decrease`,
-    /// `log.find_conflict_by_term` for a refusal, and `maybe_commit` for what was accepted. An accepted append
-    /// makes a probed member a streamed one (`become_replicate`), frees its window (`inflights.free_to`),
-    /// or ends the wait for a snapshot that it covers.
     pub(crate) fn handle_append_response(&mut self, m: &Message) -> Result<()> {
-        // BEGIN SOLUTION 2AB.append_response
         let Some(progress) = self.progress.get_mut(&m.from) else { return Ok(()) };
         progress.recent_active = true;
         if m.reject {
-            let mut hint = m.reject_hint.min(self.log.last_index());
-            if m.log_term > 0 {
-                // Our entries of larger terms cannot be in its log: skip them all.
-                let floor = progress.match_index;
-                (hint, _) = self.log.find_conflict_by_term(hint, m.log_term, floor)?;
-            }
-            progress.maybe_decrease(m.index, hint);
-            return Ok(());
+            return self.handle_refused(m);
         }
         if m.index > self.log.last_index() {
             // Nobody can have from us what we do not have ourselves.
             return Ok(());
         }
+        self.handle_accepted(m)
+    }
+
+    /// A member has everything up to `m.index`, which is in this leader's log.
+    ///
+    /// You will need `maybe_update`, below, and `maybe_commit`. An acceptance makes a probed member a streamed
+    /// one ([`Progress::become_replicate`]), frees the window of a streamed one (`inflights.free_to`), or ends
+    /// the wait for a snapshot that it covers.
+    fn handle_accepted(&mut self, m: &Message) -> Result<()> {
+        // BEGIN SOLUTION 2AB.accepted
+        let Some(progress) = self.progress.get_mut(&m.from) else { return Ok(()) };
         let news = progress.maybe_update(m.index);
         match progress.state {
             ProgressState::Probe if m.index == progress.match_index => progress.become_replicate(),
@@ -150,6 +148,25 @@ impl<S: Storage> Raft<S> {
         if news && m.index > self.log.committed {
             self.maybe_commit()?;
         }
+        Ok(())
+        // END SOLUTION
+    }
+
+    /// A member has refused an append that went behind `m.index`; at best, the logs agree at `m.reject_hint`,
+    /// where it has an entry of term `m.log_term` (0: it does not say).
+    ///
+    /// You will need `log.find_conflict_by_term`, and `maybe_decrease`, below. The hint comes from a stranger:
+    /// it may be beyond this log. Which entries of ours cannot be in a log that has *that* term at that place?
+    fn handle_refused(&mut self, m: &Message) -> Result<()> {
+        // BEGIN SOLUTION 2AB.refused
+        let Some(progress) = self.progress.get_mut(&m.from) else { return Ok(()) };
+        let mut hint = m.reject_hint.min(self.log.last_index());
+        if m.log_term > 0 {
+            // Our entries of larger terms cannot be in its log: skip them all.
+            let floor = progress.match_index;
+            (hint, _) = self.log.find_conflict_by_term(hint, m.log_term, floor)?;
+        }
+        progress.maybe_decrease(m.index, hint);
         Ok(())
         // END SOLUTION
     }
@@ -185,12 +202,10 @@ impl<S: Storage> Raft<S> {
         }
         // The leader's own copy counts like any other's.
         let persisted = self.log.persisted;
-        if let Some(own) = self.progress.get_mut(&self.id)
-            && own.maybe_update(persisted)
-        {
-            self.maybe_commit()?;
+        if let Some(own) = self.progress.get_mut(&self.id) {
+            (own.match_index, own.next_index) = (persisted, persisted + 1);
         }
-        Ok(())
+        self.maybe_commit()
     }
 
     /// A message to this member could not be delivered.
@@ -201,5 +216,54 @@ impl<S: Storage> Raft<S> {
         {
             progress.become_probe();
         }
+    }
+}
+
+/// What answers mean for the two numbers of figure 2, `matchIndex` and `nextIndex`.
+impl Progress {
+    /// The member has accepted an append that ended at `index`. Returns whether that was news.
+    ///
+    /// Answers may come late, twice and in any order. And an accepted append says nothing about those sent
+    /// after it: is `next_index - 1` what the member has?
+    fn maybe_update(&mut self, index: u64) -> bool {
+        // BEGIN SOLUTION 2AB.accepted
+        let news = index > self.match_index;
+        if news {
+            self.match_index = index;
+            self.paused = false;
+        }
+        self.next_index = self.next_index.max(index + 1);
+        news
+        // END SOLUTION
+    }
+
+    /// The member has refused an append that went behind `rejected`, and the logs agree at `hint` at best.
+    /// Returns whether that was news; then there is an append to send.
+    ///
+    /// `next_index` never falls to what the member has for certain (`match_index`), and so never to 0. A
+    /// refusal that answers nothing which was just asked is a late one.
+    fn maybe_decrease(&mut self, rejected: u64, hint: u64) -> bool {
+        // BEGIN SOLUTION 2AB.refused
+        match self.state {
+            ProgressState::Snapshot(_) => false,
+            ProgressState::Replicate => {
+                if rejected <= self.match_index {
+                    return false;
+                }
+                // An append on the way was lost. Go back to what is certain.
+                self.become_probe();
+                true
+            }
+            ProgressState::Probe => {
+                if rejected + 1 != self.next_index {
+                    return false;
+                }
+                self.next_index = rejected.min(hint + 1).max(self.match_index + 1);
+                self.paused = false;
+                self.owed = true;
+                true
+            }
+        }
+        // END SOLUTION
     }
 }

@@ -59,7 +59,7 @@ impl<S: Storage> Raft<S> {
     ///
     /// You will need `restore` and `send`. How far is that when the snapshot was of no use?
     pub(crate) fn handle_snapshot(&mut self, m: Message) -> Result<()> {
-        // BEGIN SOLUTION 2C.handle_snapshot
+        // BEGIN SOLUTION 2C.restore
         let restored = match m.snapshot {
             Some(snapshot) => self.restore(snapshot)?,
             None => false,

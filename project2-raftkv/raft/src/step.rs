@@ -87,8 +87,8 @@ impl<S: Storage> Raft<S> {
     ///
     /// You will need `become_follower`, `send` and [`message`].
     pub(crate) fn meet_term(&mut self, kind: MessageType, m: &Message) -> bool {
-        use MessageType as T;
         // BEGIN SOLUTION 2AA.meet_term
+        use MessageType as T;
         if m.term == 0 {
             return true;
         }
@@ -123,26 +123,6 @@ impl<S: Storage> Raft<S> {
                 false
             }
         }
-        // END SOLUTION
-    }
-
-    /// The leader of this term has spoken. Returns whether this node follows it now.
-    ///
-    /// You will need `role`, `become_follower`, `leader_id` and `election_elapsed`. What does a candidate
-    /// learn from it? And can a leader hear that?
-    pub(crate) fn follow(&mut self, leader: u64) -> bool {
-        // BEGIN SOLUTION 2AA.follow
-        match self.role {
-            // Election Safety: there is one leader a term, and that is this node. Somebody lies.
-            Role::Leader => return false,
-            // 5.2: the term has been won, by someone else.
-            Role::Candidate | Role::PreCandidate => self.become_follower(self.term, leader),
-            Role::Follower => {
-                self.leader_id = leader;
-                self.election_elapsed = 0;
-            }
-        }
-        true
         // END SOLUTION
     }
 
