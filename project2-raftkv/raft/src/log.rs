@@ -175,7 +175,7 @@ impl<S: Storage> RaftLog<S> {
         prev_index: u64,
         prev_term: u64,
         commit: u64,
-        mut entries: Vec<Entry>,
+        entries: Vec<Entry>,
     ) -> Result<Option<u64>> {
         // BEGIN SOLUTION 2AB.maybe_append
         // Figure 2, AppendEntries 2: no place to go, no success.
@@ -193,18 +193,19 @@ impl<S: Storage> RaftLog<S> {
             known += 1;
         }
         if known < entries.len() {
-            let conflict = entries[known].index;
+            let mut new = entries;
+            let conflict = new[known].index;
             if conflict <= self.committed {
                 return Err(Error::Conflict { index: conflict, committed: self.committed });
             }
             let (before, before_term) = match known {
                 0 => (prev_index, prev_term),
-                n => (entries[n - 1].index, entries[n - 1].term),
+                n => (new[n - 1].index, new[n - 1].term),
             };
             // What the disk has from here on is not this log any more.
             self.persisted = self.persisted.min(before);
-            entries.drain(..known);
-            self.unstable.replace_after(before, before_term, entries);
+            new.drain(..known);
+            self.unstable.replace_after(before, before_term, new);
         }
         // AppendEntries 5: only up to `last_new`, for behind it may lie entries of another leader.
         self.commit_to(commit.min(last_new));
