@@ -1,4 +1,16 @@
-//! Many regions. **Not there yet:** this crate opens with stage 3A.
+//! Project 3: many regions.
 //!
-//! It will cut the key space into regions that split, move between stores and change their
-//! members while clients keep writing, and the scheduler (TiKV's PD) that tells them to.
+//! The key space is cut into regions that split, move between stores and change their members while clients keep
+//! writing, and a scheduler (TiKV's PD) tells them to.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`membership`] | 3A: a Raft node whose members change and whose leader can hand over |
+//! | [`raftstore`] | 3B: a store of many peers |
+//! | [`scheduler`] | 3C: who knows where everything is, and moves it |
+
+#![deny(missing_docs)]
+
+pub mod membership;
+pub mod raftstore;
+pub mod scheduler;

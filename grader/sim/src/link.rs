@@ -64,10 +64,12 @@ fn into_failure(panic: panics::Panic) -> Failure {
 /// thousands of times what the reference needs, and whose verdict is *undecided*.
 pub const ANSWER_BACKSTOP: Duration = Duration::from_secs(20);
 
-/// Subjects in processes of their own: `PROGRAM subject`.
+/// Subjects in processes of their own: `PROGRAM subject SUITE`.
 pub struct Process {
     /// The program, which calls [`serve`] when its first argument is `subject`.
     pub program: PathBuf,
+    /// Which of the program's suites is to be answered, by the module that its tests begin with (`stage3a`).
+    pub suite: String,
 }
 
 impl<P: Protocol> Launch<P> for Process {
@@ -76,7 +78,7 @@ impl<P: Protocol> Launch<P> for Process {
             why: format!("the subject {} cannot be started: {e}", self.program.display()),
         };
         let mut child = Command::new(&self.program)
-            .arg("subject")
+            .args(["subject", &self.suite])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

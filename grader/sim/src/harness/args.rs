@@ -4,16 +4,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(super) enum Command {
-    Grade { test: String, seeds: Vec<u64>, subject: Option<PathBuf>, show: Show },
+    Grade {
+        test: String,
+        seeds: Vec<u64>,
+        subject: Option<PathBuf>,
+        show: Show,
+    },
     List,
-    Subject,
+    /// Of which suite, if it is said.
+    Subject(Option<String>),
     Libtest,
     Bad(String),
 }
 
 /// How a failure is to be shown.
 #[derive(Debug, Default)]
-pub(super) struct Show {
+pub struct Show {
     /// Where the last run's trace goes.
     pub trace: Option<PathBuf>,
     /// No second run: not whether it repeats, not shorter.
@@ -23,7 +29,9 @@ pub(super) struct Show {
 pub(super) fn parse(args: impl Iterator<Item = String>) -> Command {
     let args: Vec<String> = args.collect();
     match args.first().map(String::as_str) {
-        Some("subject") if args.len() == 1 => Command::Subject,
+        Some("subject") if args.len() <= 2 => {
+            Command::Subject(args.get(1).filter(|of| !of.is_empty()).cloned())
+        }
         Some("tests") if args.len() == 1 => Command::List,
         Some("grade") => grade(&args[1..]).unwrap_or_else(Command::Bad),
         _ => Command::Libtest,
@@ -59,7 +67,7 @@ fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
 
 pub(super) fn usage(why: &str) -> ExitCode {
     eprintln!(
-        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] [--trace FILE] [--brief] | tests | subject"
+        "{why}\nusage: PROGRAM grade TEST [--seeds 1,2,3] [--subject PATH] [--trace FILE] [--brief] | tests | subject [STAGE]"
     );
     ExitCode::from(3)
 }

@@ -9,7 +9,7 @@
 //!   simulated world is run again: does it fail the same way, and can the plan be shorter (not with
 //!   `--brief`)? With `--trace` the last run's trace is written;
 //! - `tests`: list the tests with their rules, as JSON lines;
-//! - `subject` (test program only): answer the judge's questions;
+//! - `subject [STAGE]` (test program only): answer the judge's questions, in the vocabulary of that stage;
 //! - anything else (test program only): what `cargo test` passes on, by way of `libtest-mimic`.
 //!
 //! A test's doc comment is the long form of its failure text. It stands once, above the function;
@@ -27,7 +27,8 @@ use crate::failure::{Failure, Outcome};
 use crate::link::{InProcess, Launch, Process, serve};
 use crate::seam::{Protocol, Subject};
 use crate::trace::first_difference;
-use args::{Command, Show};
+use args::Command;
+pub use args::Show;
 pub use run::{Findings, Run};
 
 /// One graded test: a rule, and a function that checks it through the seam.
@@ -84,39 +85,179 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
     tests: Vec<Test<P>>,
     make: fn() -> S,
 ) -> ExitCode {
+    run_suites(vec![suite(tests, make)])
+}
+
+/// The test program of a crate whose stages speak to their subjects in different vocabularies.
+pub fn run_suites(suites: Vec<Box<dyn Suite>>) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
-        Command::Subject => match serve(make) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                eprintln!("the subject lost its judge: {e}");
-                ExitCode::FAILURE
-            }
-        },
-        Command::List => report::list(&tests),
+        Command::Subject(of) => subject(&suites, of.as_deref()),
+        Command::List => list(suites.iter().flat_map(|suite| suite.names())),
         Command::Grade { subject: Some(_), .. } => {
             args::usage("this is the test program: --subject is for the judge")
         }
         Command::Grade { test, seeds, subject: None, show } => {
-            grade(&tests, &test, &seeds, &InProcess(make), &show)
+            first(suites.iter().map(|suite| suite.grade(&test, &seeds, None, &show)), &test)
         }
         Command::Bad(why) => args::usage(&why),
-        Command::Libtest => libtest(tests, make),
+        Command::Libtest => {
+            let arguments = libtest_mimic::Arguments::from_args();
+            let trials = suites.into_iter().flat_map(|suite| suite.trials()).collect();
+            libtest_mimic::run(&arguments, trials).exit_code()
+        }
     }
 }
 
 /// The judge: runs a suite against subjects behind a pipe. Links no student code.
-pub fn run_judge<P: Protocol>(tests: &[Test<P>]) -> ExitCode {
+pub fn run_judge<P: Protocol>(tests: Vec<Test<P>>) -> ExitCode {
+    run_judges(&[judged(tests)])
+}
+
+/// The judge of a crate whose stages speak to their subjects in different vocabularies.
+pub fn run_judges(suites: &[Box<dyn Judged>]) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
-        Command::List => report::list(tests),
+        Command::List => list(suites.iter().flat_map(|suite| suite.names())),
         Command::Grade { test, seeds, subject: Some(program), show } => {
-            grade(tests, &test, &seeds, &Process { program }, &show)
+            let program = Some(program.as_path());
+            first(suites.iter().map(|suite| suite.grade(&test, &seeds, program, &show)), &test)
         }
         Command::Grade { subject: None, .. } => {
             args::usage("the judge needs --subject PATH, the test program of a submission")
         }
         Command::Bad(why) => args::usage(&why),
-        Command::Subject | Command::Libtest => args::usage("the judge understands grade and tests"),
+        Command::Subject(_) | Command::Libtest => {
+            args::usage("the judge understands grade and tests")
+        }
     }
+}
+
+// The suite that a judge asks for by its name; whoever asks without one means the first.
+fn subject(suites: &[Box<dyn Suite>], of: Option<&str>) -> ExitCode {
+    let asked = |suite: &&Box<dyn Suite>| of.is_none_or(|of| suite.has(of));
+    let Some(suite) = suites.iter().find(asked) else {
+        return args::usage(&format!("there is no suite {:?} here", of.unwrap_or_default()));
+    };
+    match suite.serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("the subject lost its judge: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list<'a>(tests: impl Iterator<Item = (&'a str, &'a str)>) -> ExitCode {
+    tests.for_each(|(name, doc)| report::listed(name, doc));
+    ExitCode::SUCCESS
+}
+
+fn first(mut verdicts: impl Iterator<Item = Option<ExitCode>>, test: &str) -> ExitCode {
+    let unknown = || args::usage(&format!("there is no test called {test}; `tests` lists them"));
+    verdicts.find_map(|verdict| verdict).unwrap_or_else(unknown)
+}
+
+/// The tests of one vocabulary, as a judge holds them.
+pub trait Judged {
+    /// Each test's name and rule.
+    fn names(&self) -> Vec<(&str, &str)>;
+    /// Runs a test against the subject at `program`, or in this process; `None` if the test is not here.
+    fn grade(
+        &self,
+        test: &str,
+        seeds: &[u64],
+        program: Option<&std::path::Path>,
+        show: &Show,
+    ) -> Option<ExitCode>;
+    /// Whether the tests of `module` (`stage3a`) are here.
+    fn has(&self, module: &str) -> bool {
+        self.names().iter().any(|(name, _)| suite_of(name) == module)
+    }
+}
+
+/// The tests of one vocabulary, bound to whoever answers them.
+pub trait Suite: Judged {
+    /// Answers a judge on standard input and output.
+    ///
+    /// # Errors
+    /// The pipe broke.
+    fn serve(&self) -> std::io::Result<()>;
+    /// For `cargo test`.
+    fn trials(self: Box<Self>) -> Vec<libtest_mimic::Trial>;
+}
+
+/// A suite and its subject, for [`run_suites`].
+pub fn suite<P: Protocol, S: Subject<P> + 'static>(
+    tests: Vec<Test<P>>,
+    make: fn() -> S,
+) -> Box<dyn Suite> {
+    Box::new(Bound { tests, make })
+}
+
+/// A suite without a subject, for [`run_judges`].
+pub fn judged<P: Protocol>(tests: Vec<Test<P>>) -> Box<dyn Judged> {
+    Box::new(Unbound { tests })
+}
+
+struct Bound<P: Protocol, S> {
+    tests: Vec<Test<P>>,
+    make: fn() -> S,
+}
+
+struct Unbound<P: Protocol> {
+    tests: Vec<Test<P>>,
+}
+
+impl<P: Protocol, S: Subject<P> + 'static> Judged for Bound<P, S> {
+    fn names(&self) -> Vec<(&str, &str)> {
+        names(&self.tests)
+    }
+
+    fn grade(
+        &self,
+        test: &str,
+        seeds: &[u64],
+        _: Option<&std::path::Path>,
+        show: &Show,
+    ) -> Option<ExitCode> {
+        grade(&self.tests, test, seeds, &InProcess(self.make), show)
+    }
+}
+
+impl<P: Protocol, S: Subject<P> + 'static> Suite for Bound<P, S> {
+    fn serve(&self) -> std::io::Result<()> {
+        serve(self.make)
+    }
+
+    fn trials(self: Box<Self>) -> Vec<libtest_mimic::Trial> {
+        trials(self.tests, self.make)
+    }
+}
+
+impl<P: Protocol> Judged for Unbound<P> {
+    fn names(&self) -> Vec<(&str, &str)> {
+        names(&self.tests)
+    }
+
+    fn grade(
+        &self,
+        test: &str,
+        seeds: &[u64],
+        program: Option<&std::path::Path>,
+        show: &Show,
+    ) -> Option<ExitCode> {
+        let program = program?.to_owned();
+        let launch = Process { program, suite: suite_of(test).to_owned() };
+        grade(&self.tests, test, seeds, &launch, show)
+    }
+}
+
+fn names<P: Protocol>(tests: &[Test<P>]) -> Vec<(&str, &str)> {
+    tests.iter().map(|test| (test.name.as_str(), test.doc.as_str())).collect()
+}
+
+// `stage3a::transfer::x` is of the suite `stage3a`.
+fn suite_of(test: &str) -> &str {
+    test.split("::").next().unwrap_or_default()
 }
 
 fn grade<P: Protocol>(
@@ -125,10 +266,8 @@ fn grade<P: Protocol>(
     seeds: &[u64],
     launch: &dyn Launch<P>,
     show: &Show,
-) -> ExitCode {
-    let Some(test) = tests.iter().find(|test| test.name == name) else {
-        return args::usage(&format!("there is no test called {name}; `tests` lists them"));
-    };
+) -> Option<ExitCode> {
+    let test = tests.iter().find(|test| test.name == name)?;
     let mut total = report::Total::default();
     let mut ended = Ended::default();
     for &seed in seeds {
@@ -140,7 +279,7 @@ fn grade<P: Protocol>(
     }
     let written =
         show.trace.as_ref().and_then(|path| report::write_trace(path, &ended.findings.trace));
-    report::verdict(name, &total, &ended, written)
+    Some(report::verdict(name, &total, &ended, written))
 }
 
 /// A seed's verdict, with what is known about it.
@@ -207,9 +346,11 @@ fn run_once<P: Protocol>(
 /// Seeds that plain `cargo test` runs; `course.toml` says how many `cargo grade` runs.
 const LIBTEST_SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
 
-fn libtest<P: Protocol, S: Subject<P> + 'static>(tests: Vec<Test<P>>, make: fn() -> S) -> ExitCode {
-    let arguments = libtest_mimic::Arguments::from_args();
-    let trials = tests
+fn trials<P: Protocol, S: Subject<P> + 'static>(
+    tests: Vec<Test<P>>,
+    make: fn() -> S,
+) -> Vec<libtest_mimic::Trial> {
+    tests
         .into_iter()
         .map(|test| {
             libtest_mimic::Trial::test(test.name.clone(), move || {
@@ -222,6 +363,5 @@ fn libtest<P: Protocol, S: Subject<P> + 'static>(tests: Vec<Test<P>>, make: fn()
                 Ok(())
             })
         })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+        .collect()
 }

@@ -11,6 +11,8 @@ use crate::trace::Trace;
 
 /// What a test gets: its seed, a generator, and a way to start subjects.
 pub struct Run<'a, P: Protocol> {
+    /// The name of the test.
+    pub test: String,
     /// The seed of this run.
     pub seed: u64,
     /// The generator of this run.
@@ -42,7 +44,15 @@ impl<'a, P: Protocol> Run<'a, P> {
     /// A run outside the test programs: for tests of the simulator, examples and tools.
     pub fn new(seed: u64, name: &str, launch: &'a dyn Launch<P>) -> Self {
         let rng = Rng::fork(seed, name);
-        Run { seed, rng, launch, record: false, shrink: false, findings: Findings::default() }
+        Run {
+            test: name.to_owned(),
+            seed,
+            rng,
+            launch,
+            record: false,
+            shrink: false,
+            findings: Findings::default(),
+        }
     }
 
     /// Keeps traces, and makes failing plans shorter before they are shown.

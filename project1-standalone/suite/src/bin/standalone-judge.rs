@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sim::harness::run_judge(&standalone_suite::tests())
+    sim::harness::run_judge(standalone_suite::tests())
 }

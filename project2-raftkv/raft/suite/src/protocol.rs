@@ -18,6 +18,9 @@
 //! | `Compact`, `MakeSnapshot` | the storage forgets entries, or holds a snapshot that can be sent |
 //! | `Status`, `Log` | answers what the public readers say |
 //!
+//! At [`Level::Election`] and [`Level::Log`] the subject has no `RawNode`, and does the same with its `Raft` by hand.
+//! A subject that is complete from the start (raft-rs) need not look at the level.
+//!
 //! So the storage in the subject always holds what the node was told is being written, and only the suite knows
 //! what of it would survive.
 
@@ -60,6 +63,21 @@ pub struct Config {
     pub lease_read: bool,
     /// Everything up to here was applied before the start.
     pub applied: u64,
+    /// How much of a node there is to be driven.
+    pub level: Level,
+}
+
+/// How much of a node a test needs. A student writes elections first, then the log, then the `RawNode`, and the
+/// tests of each stage must be green before the next one is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// Elections alone (2AA): the subject drives its `Raft` by hand, leaders write no first entry and send no
+    /// appends. Tests propose nothing, and send neither appends nor answers to appends.
+    Election,
+    /// Elections and the log (2AB): by hand, too. Every message waits for the disk.
+    Log,
+    /// A whole `RawNode` (2AC on).
+    Node,
 }
 
 impl Config {
@@ -77,6 +95,7 @@ impl Config {
             check_quorum: false,
             lease_read: false,
             applied: 0,
+            level: Level::Node,
         }
     }
 }

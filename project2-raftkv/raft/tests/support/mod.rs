@@ -1,3 +1,4 @@
 //! What binds the suites to this crate.
 
+mod by_hand;
 pub mod subject;

@@ -3,38 +3,45 @@
 use bytes::Bytes;
 use prost::Message as _;
 use proto::eraftpb::{Entry, Message};
-use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut};
-use raftcore::{Error, MemStorage, RaftState, RawNode, Ready, Role};
+use raft_suite::protocol::{self, Durable, Effect, Input, Level, RaftNode, ReadyOut};
+use raftcore::{Error, MemStorage, Raft, RaftState, RawNode, Ready, Role};
 use serde_bytes::ByteBuf;
 use sim::seam::Subject;
 
+use super::by_hand::ByHand;
+
 /// A node that was started, or will be by [`Input::Start`].
 #[derive(Default)]
-pub struct Node {
-    node: Option<RawNode<MemStorage>>,
+pub enum Node {
+    #[default]
+    Absent,
+    /// Stages 2AA and 2AB: there is no `RawNode` yet.
+    ByHand(Box<ByHand>),
+    Whole(Box<RawNode<MemStorage>>),
 }
 
 impl Subject<RaftNode> for Node {
     fn handle(&mut self, input: Input) -> Vec<Effect> {
-        let effect = match (input, &mut self.node) {
-            (Input::Start(config, durable), _) => match start(config, durable) {
-                Ok(node) => {
-                    self.node = Some(node);
-                    Effect::Done(Ok(()))
-                }
-                Err(error) => Effect::Done(Err(error.to_string())),
-            },
-            (input, Some(node)) => handle(node, input),
-            (_, None) => panic!("the judge speaks to a node that it did not start"),
+        let effect = match (input, &mut *self) {
+            (Input::Start(config, durable), _) => {
+                let started = start(config, durable).map(|node| *self = node);
+                Effect::Done(started.map_err(|error| error.to_string()))
+            }
+            (input, Node::ByHand(node)) => node.handle(input),
+            (input, Node::Whole(node)) => handle(node, input),
+            (_, Node::Absent) => panic!("the judge speaks to a node that it did not start"),
         };
-        if let Some(node) = &self.node {
-            node.check_invariants();
+        match self {
+            Node::Absent => {}
+            Node::ByHand(node) => node.check_invariants(),
+            Node::Whole(node) => node.check_invariants(),
         }
         vec![effect]
     }
 }
 
-fn start(config: protocol::Config, durable: Durable) -> Result<RawNode<MemStorage>, Error> {
+fn start(config: protocol::Config, durable: Durable) -> Result<Node, Error> {
+    let level = config.level;
     let config = raftcore::Config {
         id: config.id,
         election_tick: config.election_tick,
@@ -59,7 +66,10 @@ fn start(config: protocol::Config, durable: Durable) -> Result<RawNode<MemStorag
         let data = Bytes::from(durable.snapshot_data.into_vec());
         store.create_snapshot(durable.truncated.0, data)?;
     }
-    RawNode::new(config, store)
+    Ok(match level {
+        Level::Election | Level::Log => Node::ByHand(Box::new(ByHand::new(config, store, level)?)),
+        Level::Node => Node::Whole(Box::new(RawNode::new(config, store)?)),
+    })
 }
 
 fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
@@ -96,8 +106,8 @@ fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
             node.report_unreachable(id);
             done(Ok(()))
         }
-        Input::Status => Effect::Status(Box::new(status(node))),
-        Input::Log(low, high) => Effect::Log(log(node, low, high)),
+        Input::Status => status(node.raft()),
+        Input::Log(low, high) => log(node.raft(), low, high),
     }
 }
 
@@ -139,10 +149,11 @@ fn store(node: &mut RawNode<MemStorage>, mut ready: Ready) {
     node.advance_append_async(ready);
 }
 
-fn status(node: &RawNode<MemStorage>) -> protocol::Status {
-    let status = node.status();
+/// What the node says of itself.
+pub fn status(raft: &Raft<MemStorage>) -> Effect {
+    let status = raft.status();
     let progress = status.progress.into_iter().flatten();
-    protocol::Status {
+    Effect::Status(Box::new(protocol::Status {
         role: match status.soft_state.role {
             Role::Follower => protocol::Role::Follower,
             Role::PreCandidate => protocol::Role::PreCandidate,
@@ -157,24 +168,25 @@ fn status(node: &RawNode<MemStorage>) -> protocol::Status {
         last_index: status.last_index,
         last_term: status.last_term,
         progress: progress.map(|(&id, p)| (id, p.match_index, p.next_index)).collect(),
-    }
+    }))
 }
 
-fn log(node: &RawNode<MemStorage>, low: u64, high: u64) -> Result<Vec<ByteBuf>, String> {
+/// A piece of its log.
+pub fn log(raft: &Raft<MemStorage>, low: u64, high: u64) -> Effect {
     if low >= high {
-        return Ok(Vec::new());
+        return Effect::Log(Ok(Vec::new()));
     }
-    let log = &node.raft().log;
-    match log.entries(low, u64::MAX) {
+    Effect::Log(match raft.log.entries(low, u64::MAX) {
         Ok(Some(entries)) => {
             Ok(entries.iter().take_while(|entry: &&Entry| entry.index < high).map(encode).collect())
         }
         Ok(None) => Err(format!("entry {low} is compacted")),
         Err(error) => Err(error.to_string()),
-    }
+    })
 }
 
-fn encode<M: prost::Message>(message: &M) -> ByteBuf {
+/// As bytes.
+pub fn encode<M: prost::Message>(message: &M) -> ByteBuf {
     message.encode_to_vec().into()
 }
 

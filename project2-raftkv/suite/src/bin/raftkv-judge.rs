@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sim::harness::run_judge(&raftkv_suite::tests())
+    sim::harness::run_judge(raftkv_suite::tests())
 }

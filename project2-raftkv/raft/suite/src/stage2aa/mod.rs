@@ -3,6 +3,7 @@
 mod campaign;
 mod group;
 mod heartbeat;
+mod steps;
 mod storm;
 mod term;
 mod timeout;
@@ -15,6 +16,7 @@ use crate::protocol::RaftNode;
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<RaftNode>> {
     [
+        steps::tests(),
         term::tests(),
         timeout::tests(),
         vote::tests(),

@@ -56,8 +56,7 @@ fn a_restarted_node_starts_as_a_follower_of_its_old_term(run: &mut World) -> Out
     })
 }
 
-const FROM_ABOVE: [MessageType; 6] = [
-    MessageType::MsgAppend,
+const FROM_ABOVE: [MessageType; 5] = [
     MessageType::MsgHeartbeat,
     MessageType::MsgRequestVote,
     MessageType::MsgRequestVoteResponse,

@@ -8,6 +8,7 @@ mod group;
 mod progress;
 mod read;
 mod replicate;
+mod steps;
 mod storm;
 mod uptodate;
 
@@ -18,6 +19,7 @@ use crate::protocol::RaftNode;
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<RaftNode>> {
     [
+        steps::tests(),
         append::tests(),
         replicate::tests(),
         uptodate::tests(),

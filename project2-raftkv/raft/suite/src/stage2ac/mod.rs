@@ -7,6 +7,7 @@
 mod contract;
 mod inflight;
 mod start;
+mod steps;
 mod storm;
 
 use sim::harness::Test;
@@ -15,7 +16,7 @@ use crate::protocol::RaftNode;
 
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<RaftNode>> {
-    [start::tests(), contract::tests(), inflight::tests(), storm::tests()]
+    [steps::tests(), start::tests(), contract::tests(), inflight::tests(), storm::tests()]
         .into_iter()
         .flatten()
         .collect()

@@ -10,7 +10,7 @@ use sim::harness::Run;
 use sim::link::Link;
 use sim::rng::Rng;
 
-use crate::protocol::RaftNode;
+use crate::protocol::{Level, RaftNode};
 use crate::world::{Net, Node, Setup};
 
 /// One run of a test.
@@ -36,6 +36,7 @@ pub struct Lab<'w> {
     launch: Box<dyn Fn() -> Outcome<Box<dyn Link<RaftNode>>> + 'w>,
     count: Box<dyn Fn() + 'w>,
     seed: u64,
+    level: Level,
     trace: Cell<u64>,
     clock: Cell<Option<u64>>,
 }
@@ -44,12 +45,18 @@ impl<'w> Lab<'w> {
     /// The room of this run.
     pub fn new(run: &'w mut World<'_>) -> Self {
         let seed = run.seed;
+        let level = match run.test.split("::").next() {
+            Some("stage2aa") => Level::Election,
+            Some("stage2ab") => Level::Log,
+            _ => Level::Node,
+        };
         let run = Rc::new(RefCell::new(run));
         let counted = Rc::clone(&run);
         Lab {
             launch: Box::new(move || run.borrow_mut().start()),
             count: Box::new(move || counted.borrow_mut().count_input()),
             seed,
+            level,
             trace: Cell::new(seed),
             clock: Cell::new(None),
         }
@@ -87,6 +94,11 @@ impl<'w> Lab<'w> {
     /// The seed of this run.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// How much of a node this test needs: its stage says it.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
     /// A generator of its own for the part called `name`.

@@ -73,6 +73,7 @@ impl<'l> Node<'l> {
         if config.seed == 0 {
             config.seed = lab.seed().wrapping_mul(1000).wrapping_add(config.id);
         }
+        config.level = lab.level();
         let mut node = Node {
             lab,
             link: None,

@@ -1,0 +1,1 @@
+//! 3B: a store of many peers. **Not there yet.**

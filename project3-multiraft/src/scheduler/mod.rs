@@ -1,0 +1,1 @@
+//! 3C: the scheduler. **Not there yet.**
