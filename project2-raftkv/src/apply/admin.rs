@@ -98,7 +98,7 @@ impl AdminExec for CompactLog {
         scope: &mut AdminScope<'_>,
         request: &AdminRequest,
     ) -> Result<(AdminResponse, Option<Compacted>), Refusal> {
-        // BEGIN SOLUTION 2C.compact_log
+        // BEGIN SOLUTION 2CB.compact_log
         let compact = Self::command(request)?;
         let response = AdminResponse {
             cmd_type: AdminCmdType::CompactLog.into(),

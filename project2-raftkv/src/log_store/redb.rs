@@ -56,7 +56,7 @@ impl RedbLog {
     /// You will need to find the round that holds entry `index + 1`: it must stay, and is the first that does. It
     /// may hold older entries as well.
     fn compact(&self, batch: &mut WriteBatch, region: u64, index: u64) -> Result<()> {
-        // BEGIN SOLUTION 2C.log_compact
+        // BEGIN SOLUTION 2CB.log_compact
         let snapshot = self.engine.snapshot()?;
         let Some(keep) = round_of(&snapshot, region, index.saturating_add(1))? else {
             return Ok(());

@@ -37,7 +37,7 @@ impl<N: RaftNode> Peer<N> {
         limits: GcLimits,
         durable: u64,
     ) -> Option<(RaftRequestHeader, AdminRequest)> {
-        // BEGIN SOLUTION 2C.log_gc
+        // BEGIN SOLUTION 2CB.log_gc
         let status = self.node.status();
         let truncated = self.node.storage().truncated().index;
         let kept = durable.saturating_sub(truncated);

@@ -32,7 +32,7 @@ impl<N: RaftNode> Peer<N> {
     /// The storage failed.
     pub fn handle_ready(&mut self, round: &mut Round) -> Result<bool> {
         self.drop_reads_of_the_deposed(round);
-        self.ask_for_reads();
+        self.advance_reads();
         round.build |= self.node.storage_mut().begin_build();
         if self.installing.is_some() || !self.node.has_ready() {
             return Ok(false);

@@ -56,7 +56,7 @@ impl Install {
     /// # Errors
     /// The disk's, and damage. The store must stop then; the next start resumes.
     pub fn run(&self, kv: &Engine) -> Result<()> {
-        // BEGIN SOLUTION 2C.snap_install
+        // BEGIN SOLUTION 2CB.snap_install
         let (_, data) = label(&self.snapshot).ok_or_else(unlabelled)?;
         let region = data.region.ok_or_else(unlabelled)?;
         let view = kv.snapshot()?;

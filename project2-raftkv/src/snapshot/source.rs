@@ -45,7 +45,7 @@ impl SnapSource {
     /// # Errors
     /// The disk's, and damage; also when the region has no peer here whose data is whole.
     pub fn build(kv: &Engine, region: u64, part_bytes: usize) -> Result<SnapSource> {
-        // BEGIN SOLUTION 2C.snap_build
+        // BEGIN SOLUTION 2CB.snap_build
         let view = kv.snapshot()?;
         let nothing =
             || Error::Corrupt(format!("region {region} has no data to make a snapshot of"));

@@ -52,7 +52,7 @@ impl Store {
     /// You will need `send`, `write_log`, `commit_data` and the round's answers. Which of them rest on which? (The
     /// module's story has the order.)
     fn seal(&mut self) {
-        // BEGIN SOLUTION 2B.seal
+        // BEGIN SOLUTION 2B.round
         let round = mem::take(&mut self.round);
         // A leader's followers write while it writes; what must wait for its disk is not in here.
         for message in round.messages {
@@ -92,7 +92,7 @@ impl Store {
     /// You will need `self.data`, `self.flush_is_due`, and [`Apply::save`](crate::apply::Apply::save): a sync needs
     /// something to commit. What else changes when everything that is applied is durable?
     fn commit_data(&mut self) {
-        // BEGIN SOLUTION 2B.commit
+        // BEGIN SOLUTION 2B.round
         let flush = self.flush_is_due();
         let mut batch = mem::replace(&mut self.data, WriteBatch::new());
         if flush && batch.is_empty() {
