@@ -78,14 +78,14 @@ pub fn clamp(region: &Region, range: &KeyRange) -> KeyRange {
     data_spans(region).iter().map(within).find(|cut| !cut.is_empty()).unwrap_or_else(nothing)
 }
 
-/// Refuses a request that was made for another shape of the region. Requests that name no epoch are not checked:
-/// their sender has no map.
+/// Refuses a request that was made for another shape of the region: its range. Who the members are changes nothing for
+/// who reads and writes. Requests that name no epoch are not checked: their sender has no map.
 ///
 /// # Errors
 /// `EpochNotMatch`, never empty: clients retry without a pause after an empty list.
 pub fn check_epoch(region: &Region, named: Option<&RegionEpoch>) -> Result<(), Refusal> {
     let Some(named) = named else { return Ok(()) };
-    if Some(named) == region.region_epoch.as_ref() {
+    if region.region_epoch.is_some_and(|here| here.version == named.version) {
         return Ok(());
     }
     let current_regions = vec![region.clone()];

@@ -52,6 +52,9 @@ use crate::error::Refusal;
 use crate::node::{NodeStatus, RaftNode};
 use crate::storage::RegionReader;
 
+/// How many addresses of strangers are kept. They are hints: all are forgotten when there are too many.
+const MAX_STRANGERS: usize = 32;
+
 /// A time in microseconds, from whatever the driver counts from. It never falls.
 pub type Micros = u64;
 
@@ -118,6 +121,8 @@ pub struct Peer<N: RaftNode> {
     /// Ticks since this life began, and when a leader was last heard.
     ticks: u64,
     leader_heard: u64,
+    /// Where messages came from that are of no member as far as this peer knows: who has nothing yet knows no member.
+    strangers: BTreeMap<u64, metapb::Peer>,
     /// How long a leader's word is good for a hint, in ticks.
     hint_ticks: u64,
     log_bytes: u64,
@@ -141,6 +146,7 @@ impl<N: RaftNode> Peer<N> {
             installing: None,
             ticks: 0,
             leader_heard: 0,
+            strangers: BTreeMap::new(),
             hint_ticks,
             log_bytes: 0,
         }
@@ -259,6 +265,7 @@ impl<N: RaftNode> Peer<N> {
             tracing::trace!(region = self.region_id, ?from, ?to, "dropped a stray message");
             return Ok(());
         }
+        self.remember(from);
         let word_of_leader = matches!(
             message.msg_type(),
             MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgSnapshot
@@ -272,6 +279,47 @@ impl<N: RaftNode> Peer<N> {
             }
         }
         Ok(())
+    }
+
+    /// Notes where an answer to somebody must go who is no member here.
+    fn remember(&mut self, from: Option<metapb::Peer>) {
+        let Some(from) = from else { return };
+        if self.region().peers.iter().any(|peer| peer.id == from.id) {
+            self.strangers.remove(&from.id);
+            return;
+        }
+        if self.strangers.len() >= MAX_STRANGERS {
+            self.strangers.clear();
+        }
+        self.strangers.insert(from.id, from);
+    }
+
+    /// Where the peer with this id is, if anybody has said so.
+    pub fn address_of(&self, id: u64) -> Option<metapb::Peer> {
+        let member = self.region().peers.iter().find(|peer| peer.id == id);
+        member.or_else(|| self.strangers.get(&id)).copied()
+    }
+
+    /// Those that have sent something and are no members, as far as this peer knows.
+    pub fn strangers(&self) -> impl Iterator<Item = &metapb::Peer> {
+        self.strangers.values()
+    }
+
+    /// For how many ticks no leader was heard; 0 on a leader.
+    pub fn leaderless(&self) -> u64 {
+        if self.node.status().is_leader() { 0 } else { self.ticks - self.leader_heard }
+    }
+
+    /// An entry that was just applied has changed the region. Reads that still wait were asked of the range as it was: if
+    /// it is another one now, they are refused, or a scan would come back short and look whole.
+    pub fn set_region(&mut self, region: Region, round: &mut Round) {
+        let before = self.region().region_epoch;
+        self.node.storage_mut().set_region(region);
+        let refusal = crate::region::check_epoch(self.region(), before.as_ref());
+        let Err(why) = refusal else { return };
+        for read in self.reads.take_all() {
+            round.answers.push(Answer::NoRead(read.callback, why.clone()));
+        }
     }
 
     /// The transport could not reach the peer on this store.

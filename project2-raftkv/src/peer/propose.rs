@@ -3,7 +3,7 @@
 use proto::metapb::Region;
 use proto::raft_cmdpb::RaftRequestHeader;
 
-use super::{Peer, Proposal, Turned, Write};
+use super::{Micros, Peer, Proposal, Turned, Write, WriteCallback};
 use crate::error::Refusal;
 use crate::node::RaftNode;
 use crate::{cmd, region};
@@ -47,6 +47,12 @@ impl<N: RaftNode> Peer<N> {
         // END SOLUTION
     }
 
+    /// Somebody has put an entry into this leader's log by another door of its node (a change of members): its proposer
+    /// waits for the entry's fate as for any other's.
+    pub fn expect(&mut self, (index, term): (u64, u64), callback: WriteCallback, deadline: Micros) {
+        self.proposals.insert((index, term), Proposal { callback, deadline });
+    }
+
     /// May this peer serve a request with this header? Gives the region that is meant.
     ///
     /// In this order: is the region here (its tail counts, see [`region::tail_of`]), is this the peer that is meant, does
@@ -54,7 +60,7 @@ impl<N: RaftNode> Peer<N> {
     ///
     /// # Errors
     /// `RegionNotFound`, `MismatchPeerId`, `NotLeader`, `StaleCommand`, `EpochNotMatch`: all definite.
-    pub(super) fn check(&self, header: &RaftRequestHeader) -> Result<Region, Refusal> {
+    pub fn check(&self, header: &RaftRequestHeader) -> Result<Region, Refusal> {
         // BEGIN SOLUTION 2B.check
         let here = self.region();
         let region = if header.region_id == here.id {

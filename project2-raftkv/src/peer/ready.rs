@@ -12,7 +12,7 @@
 //!
 //! A Ready of which nothing must be synced costs no fsync: it is durable when those before it are, which may be now.
 
-use proto::eraftpb::{HardState, Message, Snapshot};
+use proto::eraftpb::{HardState, Message, MessageType, Snapshot};
 use proto::raft_serverpb::{RaftLocalState, RaftMessage};
 use raftcore::Ready;
 
@@ -129,12 +129,22 @@ impl<N: RaftNode> Peer<N> {
         Ok(())
     }
 
-    /// Messages in their envelopes. Those to peers that are not members any more have no address, and are dropped.
+    /// Messages in their envelopes. Those to whom nobody has given us an address are dropped. The first words to somebody
+    /// who may not be there yet say where the region lies, so that its store can tell whether there is room.
     fn envelopes(&self, messages: Vec<Message>) -> Vec<RaftMessage> {
         let region = self.region();
         let envelope = |message: Message| {
-            let to_peer = region.peers.iter().find(|peer| peer.id == message.to).copied()?;
+            let to_peer = self.address_of(message.to)?;
+            let first = match message.msg_type() {
+                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => true,
+                MessageType::MsgHeartbeat => message.commit == 0,
+                _ => false,
+            };
+            let range = first.then(|| (region.start_key.clone(), region.end_key.clone()));
+            let (start_key, end_key) = range.unwrap_or_default();
             Some(RaftMessage {
+                start_key,
+                end_key,
                 region_id: region.id,
                 from_peer: Some(self.me),
                 to_peer: Some(to_peer),

@@ -133,6 +133,26 @@ pub fn open(kv: &Snapshot, log: Arc<dyn LogStore>, region: Region) -> Result<Ope
     // END SOLUTION
 }
 
+/// The storage of a peer that was told of a region by a message, and has nothing of it: an empty log. What an earlier
+/// life promised as such a peer (its term, its vote) is in the log's file, and is kept.
+///
+/// # Errors
+/// The disk's.
+pub fn blank(log: Arc<dyn LogStore>, region: u64) -> Result<PeerStorage> {
+    let found = log.state(region)?.unwrap_or_default();
+    let promised = found.hard_state.unwrap_or_default();
+    let hard_state = HardState { commit: 0, ..promised };
+    Ok(PeerStorage {
+        region: Region { id: region, ..Default::default() },
+        log,
+        last_term: 0,
+        truncated: RaftTruncatedState::default(),
+        state: RaftLocalState { hard_state: Some(hard_state), last_index: 0 },
+        cache: EntryCache::default(),
+        snapshots: SnapshotSlot::default().into(),
+    })
+}
+
 fn commit(state: &RaftLocalState) -> u64 {
     state.hard_state.map_or(0, |hard| hard.commit)
 }
@@ -175,11 +195,10 @@ pub fn destroy(region: &Region) -> (WriteBatch, LogBatch, WriteBatch) {
 }
 
 /// A message that lies at `key`.
-pub(crate) fn load<M: Message + Default>(
-    kv: &Snapshot,
-    key: &[u8],
-    what: &str,
-) -> Result<Option<M>> {
+///
+/// # Errors
+/// The disk's, and damage.
+pub fn load<M: Message + Default>(kv: &Snapshot, key: &[u8], what: &str) -> Result<Option<M>> {
     let Some(bytes) = kv.get(CF_DEFAULT, key)? else { return Ok(None) };
     let damaged = |e: prost::DecodeError| Error::Corrupt(format!("{what}: {e}"));
     Ok(Some(M::decode(&bytes[..]).map_err(damaged)?))

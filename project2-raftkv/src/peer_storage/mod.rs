@@ -33,8 +33,10 @@ use proto::raft_serverpb::{RaftLocalState, RaftTruncatedState};
 use raftcore::{RaftState, StorageError};
 
 pub use cache::EntryCache;
-pub(crate) use life::load;
-pub use life::{INIT_INDEX, INIT_TERM, Opened, create, destroy, load_region, open, put_region};
+pub use life::load;
+pub use life::{
+    INIT_INDEX, INIT_TERM, Opened, blank, create, destroy, load_region, open, put_region,
+};
 pub use snapshots::SnapshotSlot;
 
 use crate::log_store::{LogBatch, LogOp, LogStore};

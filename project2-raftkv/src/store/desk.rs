@@ -37,19 +37,21 @@ pub enum Request {
 
 /// A request that is held.
 #[derive(Debug)]
-pub(super) enum Held {
+pub enum Held {
+    /// A write.
     Write(Write),
+    /// A read.
     Read(Read),
 }
 
 /// Requests that are held, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub struct Desk {
     held: VecDeque<(Micros, Held)>,
 }
 
 /// Whether waiting may help.
-pub(super) fn may_pass(why: &Refusal) -> bool {
+pub fn may_pass(why: &Refusal) -> bool {
     match why {
         Refusal::Later(_) => true,
         Refusal::Region(error) => {
@@ -61,7 +63,7 @@ pub(super) fn may_pass(why: &Refusal) -> bool {
 
 /// What a client is told that was held for nothing. "Not now" is no answer that clients understand; "I do not lead, and
 /// do not know who does" makes them ask again after a pause.
-pub(super) fn at_last(why: Refusal, region: u64) -> Refusal {
+pub fn at_last(why: Refusal, region: u64) -> Refusal {
     match why {
         Refusal::Later(_) => region::not_leader(region, None),
         other => other,
@@ -70,7 +72,7 @@ pub(super) fn at_last(why: Refusal, region: u64) -> Refusal {
 
 impl Desk {
     /// Holds a request until then; gives it back if the desk is full.
-    pub(super) fn hold(&mut self, until: Micros, request: Held) -> Result<(), Held> {
+    pub fn hold(&mut self, until: Micros, request: Held) -> Result<(), Held> {
         if self.held.len() >= DESK {
             return Err(request);
         }
@@ -79,16 +81,22 @@ impl Desk {
     }
 
     /// The oldest, to be tried again.
-    pub(super) fn next(&mut self) -> Option<(Micros, Held)> {
+    pub fn next(&mut self) -> Option<(Micros, Held)> {
         self.held.pop_front()
     }
 
     /// It was in vain: it stays the oldest.
-    pub(super) fn back(&mut self, until: Micros, request: Held) {
+    pub fn back(&mut self, until: Micros, request: Held) {
         self.held.push_front((until, request));
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// How many are held.
+    pub fn len(&self) -> usize {
         self.held.len()
     }
 }

@@ -27,7 +27,7 @@
 //! - Log writes are reported in the order in which they were asked for.
 //! - After an error nothing may be done any more: the store is dropped, and opened anew from what is durable.
 
-mod desk;
+pub mod desk;
 mod effect;
 pub mod limits;
 mod open;
