@@ -41,6 +41,10 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     cache_mib: u16,
 
+    /// Cut the log at so many entries (or 64 MiB of them); who lacks them gets a snapshot
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
+    log_entries: u64,
+
     /// What to log, to standard error: error, warn, info, debug, trace, or a filter like `raftkv=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: Targets,
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         pd_addr: args.pd_addr,
         data: args.data,
         cache_bytes: usize::from(args.cache_mib) << 20,
+        log_entries: args.log_entries,
     };
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -5,5 +5,6 @@ mod hostile;
 mod pd;
 mod process;
 mod raw_client;
+mod real_cluster;
 mod service;
 mod wire;

@@ -1,37 +1,11 @@
-//! The real binary as a child process, and what every test of it needs.
-//!
-//! Cargo tells a test where its own package's binaries are, but not another's, so that the first
-//! test that wants the server asks cargo to build it.
+//! The real binary `standalone` as a child process, and what every test of it needs.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 
+use interop::binary;
 use tempfile::{NamedTempFile, TempDir};
-
-/// The path of the binary `standalone`, built in the profile of this test.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--package", "standalone", "--bin", "standalone"]);
-        cargo.args(["--message-format", "json-render-diagnostics"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit());
-        let output = cargo.output().expect("cargo runs: it has started this test");
-        assert!(output.status.success(), "the server does not build: see cargo's text above");
-        let messages = String::from_utf8(output.stdout).expect("cargo writes JSON");
-        let executable = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        executable.expect("cargo says where the binary is")
-    })
-}
 
 /// These arguments, and ports that the system picks where they name none.
 fn on_free_ports<'a>(args: &[&'a str]) -> Vec<&'a str> {
@@ -71,7 +45,7 @@ impl Server {
     /// error.
     pub fn start(args: &[&str]) -> Result<Server, (ExitStatus, String)> {
         let said = NamedTempFile::new().expect("there is room for a log");
-        let mut child = Command::new(binary())
+        let mut child = Command::new(binary::build("standalone"))
             .args(on_free_ports(args))
             .args(["--log", "warn"])
             .stdin(Stdio::null())

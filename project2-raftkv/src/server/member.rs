@@ -42,6 +42,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Memory for cached pages of the data, in bytes.
     pub cache_bytes: usize,
+    /// At how many entries the log is cut.
+    pub log_entries: u64,
 }
 
 /// A member that runs.
@@ -76,6 +78,7 @@ impl Member {
         let mut setup = store::Config::new(config.id, members);
         setup.new_disk = draw(config.id);
         setup.raft.seed = setup.new_disk;
+        setup.gc.entries = config.log_entries;
         let Opened { kv, log, mut store } = open(&config.data, config.cache_bytes, &setup)?;
 
         let (views, watched) = watch::channel(None);

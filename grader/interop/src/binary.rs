@@ -1,0 +1,33 @@
+//! The real binaries. Cargo tells a test where its own package's are, but not another's, so that whoever wants one first
+//! asks cargo to build it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// The path of the binary `name` of the package of that name, built in the profile of whoever asks.
+pub fn build(name: &'static str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Held while cargo runs, so that it runs once.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(name).or_insert_with(|| cargo_build(name)).clone()
+}
+
+fn cargo_build(name: &str) -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--package", name, "--bin", name]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).stderr(Stdio::inherit());
+    let output = cargo.output().expect("cargo runs: it has started this program");
+    assert!(output.status.success(), "{name} does not build: see cargo's text above");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes JSON");
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.expect("cargo says where the binary is")
+}
