@@ -1,6 +1,6 @@
 //! The translation between the suite's vocabulary and raft-rs's `RawNode`.
 
-use raft::eraftpb::{ConfState, Entry, HardState, Message, Snapshot};
+use raft::eraftpb::{ConfChange, ConfState, Entry, HardState, Message, Snapshot};
 use raft::{Config, GetEntriesContext, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
 use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use serde_bytes::ByteBuf;
@@ -168,6 +168,13 @@ impl Living {
             Input::Campaign => return done(raw.campaign()),
             Input::ReadIndex(context) => raw.read_index(context.into_vec()),
             Input::TransferLeader(to) => raw.transfer_leader(to),
+            Input::ProposeConfChange(change) => {
+                return match decode::<ConfChange>(&change) {
+                    Ok(change) => done(raw.propose_conf_change(Vec::new(), change)),
+                    Err(why) => Effect::Done(Err(why)),
+                };
+            }
+            Input::ApplyConfChange(change) => return self.apply(&change),
             Input::Ready => return self.ready(),
             Input::Persisted(number) => raw.on_persist_ready(number),
             Input::Applied(index) => raw.advance_apply_to(index),
@@ -190,6 +197,15 @@ impl Living {
             Input::Log(first, end) => return Effect::Log(self.log(first, end)),
         }
         Effect::Done(Ok(()))
+    }
+
+    fn apply(&mut self, change: &[u8]) -> Effect {
+        let change = decode::<ConfChange>(change);
+        let conf = change.and_then(|c| self.raw.apply_conf_change(&c).map_err(|e| e.to_string()));
+        if let Ok(conf) = &conf {
+            self.store.0.borrow_mut().conf = conf.clone();
+        }
+        Effect::Conf(conf.as_ref().map(encode).map_err(Clone::clone))
     }
 
     fn ready(&mut self) -> Effect {

@@ -3,7 +3,7 @@
 //! | who acts | variants |
 //! |---|---|
 //! | the caller, at another node | [`Error::NoLeader`], [`Error::NotAMember`] |
-//! | the caller, a little later | [`Error::ProposalDropped`], [`Error::ReadDropped`] |
+//! | the caller, a little later | [`Error::ProposalDropped`], [`Error::ReadDropped`], [`Error::Refused`] |
 //! | nobody: the message was refused and changed nothing | [`Error::LocalMessage`], [`Error::UnknownPeer`], [`Error::Malformed`], [`Error::Conflict`] |
 //! | whoever configured the node | [`Error::Config`] |
 //! | the driver: stop this node | [`Error::Storage`] |
@@ -41,6 +41,11 @@ pub enum Error {
     /// reads wait already. Ask again later.
     #[error("the read cannot be served yet: {0}")]
     ReadDropped(&'static str),
+
+    /// *Seam.* Whoever drives this core takes no proposals for a while, and says why. Nothing was appended; ask
+    /// again later.
+    #[error("no proposals for now: {0}")]
+    Refused(&'static str),
 
     /// This kind of message is how an application speaks to its own node. It never crosses a network.
     #[error("a {0:?} does not come over the network")]

@@ -228,10 +228,12 @@ impl<S: Storage> Raft<S> {
         // END SOLUTION
     }
 
-    /// *Seam.* Puts a message into the outbox, with this node as sender and, unless it is set, its term.
+    /// *Seam.* Puts a message into the outbox, with this node as sender and its term, unless these are set.
     /// Forwarded proposals and reads carry no term: their sender speaks for a client.
     pub fn send(&mut self, mut m: Message) {
-        m.from = self.id;
+        if m.from == NOBODY {
+            m.from = self.id;
+        }
         let kind = m.msg_type();
         if m.term == 0 && !matches!(kind, MessageType::MsgPropose | MessageType::MsgReadIndex) {
             m.term = self.term;

@@ -11,15 +11,18 @@
 //!
 //! | input | what it does |
 //! |---|---|
-//! | `Tick` .. `TransferLeader` | one call of the `RawNode`; answers `Done` |
+//! | `Tick` .. `ProposeConfChange` | one call of the `RawNode`; answers `Done` |
 //! | `Ready` | if `has_ready()`: takes a Ready, stores its entries, hard state and snapshot where the node can read them, calls `advance_append_async`, answers `Ready`; else answers `Idle` |
 //! | `Persisted(n)` | `on_persist_ready(n)` |
 //! | `Applied(i)` | `advance_apply_to(i)` |
 //! | `Compact`, `MakeSnapshot` | the storage forgets entries, or holds a snapshot that can be sent |
+//! | `ApplyConfChange` | `apply_conf_change`, and its storage tells the new members from then on; answers `Conf` |
 //! | `Status`, `Log` | answers what the public readers say |
 //!
 //! At [`Level::Election`] and [`Level::Log`] the subject has no `RawNode`, and does the same with its `Raft` by hand.
 //! A subject that is complete from the start (raft-rs) need not look at the level.
+//!
+//! Members change, and leaders hand over, in project 3 only: before, a subject refuses these three inputs.
 //!
 //! So the storage in the subject always holds what the node was told is being written, and only the suite knows
 //! what of it would survive.
@@ -141,6 +144,10 @@ pub enum Input {
     ReadIndex(ByteBuf),
     /// The leader is asked to hand over to this node.
     TransferLeader(u64),
+    /// A change of one member is proposed: `eraftpb.ConfChange`.
+    ProposeConfChange(ByteBuf),
+    /// A change of one member, which is committed, is applied: `eraftpb.ConfChange`. Answered with `Conf`.
+    ApplyConfChange(ByteBuf),
     /// Take a Ready, if there is one.
     Ready,
     /// What the Ready with this number asked for, and all before, is durable.
@@ -231,6 +238,9 @@ pub enum Effect {
     Ready(Box<ReadyOut>),
     /// The answer to [`Input::Status`].
     Status(Box<Status>),
+    /// The answer to [`Input::ApplyConfChange`]: the members from now on, an `eraftpb.ConfState`; or why nothing has
+    /// changed.
+    Conf(Result<ByteBuf, String>),
     /// The answer to [`Input::Log`]: `eraftpb.Entry`s, or why they cannot be had (compacted).
     Log(Result<Vec<ByteBuf>, String>),
 }

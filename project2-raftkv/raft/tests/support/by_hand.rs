@@ -66,6 +66,8 @@ impl ByHand {
             Input::Log(low, high) => return log(raft, low, high),
             Input::Start(..)
             | Input::TransferLeader(_)
+            | Input::ProposeConfChange(_)
+            | Input::ApplyConfChange(_)
             | Input::Compact(_)
             | Input::MakeSnapshot(..)
             | Input::ReportSnapshot(..) => {

@@ -84,8 +84,8 @@ fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
         Input::Propose(data) => done(node.propose(Bytes::new(), data.into_vec().into())),
         Input::Campaign => done(node.campaign()),
         Input::ReadIndex(context) => done(node.read_index(context.into_vec().into())),
-        Input::TransferLeader(_) => {
-            Effect::Done(Err("leadership is handed over in project 3".into()))
+        Input::TransferLeader(_) | Input::ProposeConfChange(_) | Input::ApplyConfChange(_) => {
+            Effect::Done(Err("leaders hand over, and members change, in project 3".into()))
         }
         Input::Ready => ready(node),
         Input::Persisted(number) => done(node.on_persist_ready(number)),

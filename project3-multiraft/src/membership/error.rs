@@ -1,0 +1,62 @@
+//! Why members do not change now, or leadership does not go over, sorted by who must act.
+//!
+//! | who acts | variants |
+//! |---|---|
+//! | the caller, at another node | [`Error::HandsOver`], `Error::Raft(NoLeader)` |
+//! | the caller, a little later | [`Error::ChangePending`], [`Error::CannotLead`], `Error::Raft(Refused)` |
+//! | whoever asked for it: it never makes sense | [`Error::BadChange`] |
+//! | the driver: stop this node | `Error::Raft(Storage)` |
+
+/// The module's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why not. All are definite, but a storage that failed: nothing was appended, nobody was told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The core refuses.
+    #[error(transparent)]
+    Raft(#[from] raftcore::Error),
+
+    /// An earlier change may be in the log and not applied, or this leader has not applied an entry of its term.
+    /// Try again when `applied` has reached `pending`.
+    #[error(
+        "a change may be under way: everything up to {pending} must be applied, and {applied} is"
+    )]
+    ChangePending {
+        /// Where the last change may be.
+        pending: u64,
+        /// What is applied here.
+        applied: u64,
+    },
+
+    /// The leader would lose its own vote, and only one other voter is there: it hands over to that one first. Ask
+    /// there.
+    #[error("this leader is one of two voters, and cannot go before it has handed over to {to}")]
+    HandsOver {
+        /// Who is to lead.
+        to: u64,
+    },
+
+    /// No group can do that. Deterministic: every replica finds the same.
+    #[error("bad change: {0}")]
+    BadChange(&'static str),
+
+    /// Leadership cannot go to this node, for now or for ever.
+    #[error("node {id} cannot take over: {why}")]
+    CannotLead {
+        /// Which node.
+        id: u64,
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// True when the request surely had no effect.
+    pub fn is_definite(&self) -> bool {
+        match self {
+            Error::Raft(error) => error.is_definite(),
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What binds the suites to this crate: a subject for each vocabulary.
+
+pub mod member;
