@@ -39,7 +39,6 @@ pub mod engine;
 mod error;
 pub mod keys;
 pub mod latches;
-#[cfg(feature = "server")]
 pub mod pd;
 pub mod raw;
 #[cfg(feature = "server")]

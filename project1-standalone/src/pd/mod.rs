@@ -30,11 +30,13 @@
 mod cluster;
 mod ledger;
 mod regions;
+#[cfg(feature = "server")]
 mod service;
 mod tso;
 
 pub use cluster::{Cluster, Placed, Topology};
 pub use ledger::{Entry, Ledger};
 pub use regions::{RegionReader, SoloRegions};
+#[cfg(feature = "server")]
 pub use service::PdService;
 pub use tso::{Answer, Tso, WINDOW_MS};
