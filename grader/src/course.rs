@@ -61,6 +61,9 @@ pub struct Stage {
     pub judge: String,
     /// What the stage is worth.
     pub points: u32,
+    /// Extra credit: its points stand outside the hundred, and whoever leaves it out is not held up.
+    #[serde(default)]
+    pub extra: bool,
     /// The chapter, below `docs/src`.
     pub chapter: String,
     /// Files that are ours: a submission's version of them is not used.

@@ -21,7 +21,7 @@ use crate::course::{Course, Stage, Test};
 use crate::limits;
 use crate::process;
 use crate::report::progress::Progress;
-use crate::report::{Report, StageReport, Standing};
+use crate::report::{Report, StageReport};
 use crate::run::{Job, Runner};
 use crate::suggest::did_you_mean;
 use crate::verdict::Outcome;
@@ -132,13 +132,13 @@ pub fn grade(
             match Programs::of(stage, &folder, &built, options.judge) {
                 Ok(programs) => {
                     run_stage(&mut found, stage, tests, &programs, &runner, options, progress);
-                    if found.standing() != Standing::Passed && docs.is_empty() {
+                    if found.holds_up() && docs.is_empty() {
                         docs = long_forms(programs.speaker()).unwrap_or_default();
                     }
                 }
                 Err(text) => found.build_error = Some(text),
             }
-            stopped = !options.no_fail_fast && found.standing() != Standing::Passed;
+            stopped = !options.no_fail_fast && found.holds_up();
         }
         report.stages.push(found);
     }

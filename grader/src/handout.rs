@@ -247,7 +247,11 @@ fn readme(course: &Course) -> String {
         .stages
         .iter()
         .map(|s| {
-            format!("- stage {}: {} ({} points), `docs/src/{}`", s.id, s.title, s.points, s.chapter)
+            let extra = if s.extra { " of extra credit" } else { "" };
+            format!(
+                "- stage {}: {} ({} points{extra}), `docs/src/{}`",
+                s.id, s.title, s.points, s.chapter
+            )
         })
         .collect();
     README.replace("{version}", &course.version).replace("{stages}", &stages.join("\n"))

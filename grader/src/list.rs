@@ -11,9 +11,10 @@ pub fn render(course: &Course, stages: &[&Stage], holes: &Holes, paint: Paint) -
         let minutes: u32 = stage.holes.iter().map(|h| h.minutes).sum();
         let head = format!("stage {}  {}", stage.id, stage.title);
         text += &format!(
-            "{}\n  {} points, {} (about {}), {}; docs/src/{}\n",
+            "{}\n  {} points{}, {} (about {}), {}; docs/src/{}\n",
             paint.strong(head),
             stage.points,
+            if stage.extra { " of extra credit" } else { "" },
             count(stage.holes.len(), "hole"),
             duration(minutes),
             count(stage.tests.len(), "test"),

@@ -13,6 +13,7 @@ struct Whole<'a> {
     format: u32,
     passed: bool,
     points: f64,
+    extra_points: f64,
     standings: Vec<Standing>,
     #[serde(flatten)]
     report: &'a Report,
@@ -23,7 +24,8 @@ pub fn render(report: &Report) -> String {
     let whole = Whole {
         format: 1,
         passed: report.passed(),
-        points: report.stages.iter().map(StageReport::points).sum(),
+        points: report.points(),
+        extra_points: report.extra_points(),
         standings: report.stages.iter().map(StageReport::standing).collect(),
         report,
     };

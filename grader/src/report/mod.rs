@@ -46,6 +46,8 @@ pub struct StageReport {
     pub title: String,
     /// What it is worth.
     pub worth: u32,
+    /// Extra credit.
+    pub extra: bool,
     /// The sum of the weights of all its tests.
     pub weight: u32,
     /// The compiler's text, if it did not build.
@@ -93,14 +95,24 @@ pub enum Standing {
 }
 
 impl Report {
-    /// Whether everything that was asked for passed.
+    /// Whether everything that was asked for passed. Extra credit that nobody has begun was not asked for.
     pub fn passed(&self) -> bool {
-        self.stages.iter().all(|stage| stage.standing() == Standing::Passed)
+        !self.stages.iter().any(StageReport::holds_up)
     }
 
     /// The first stage that did not pass.
     pub fn first_open(&self) -> Option<&StageReport> {
-        self.stages.iter().find(|s| s.standing() != Standing::Passed)
+        self.stages.iter().find(|stage| stage.holds_up())
+    }
+
+    /// The points, without extra credit.
+    pub fn points(&self) -> f64 {
+        self.stages.iter().filter(|stage| !stage.extra).map(StageReport::points).sum()
+    }
+
+    /// The points of extra credit.
+    pub fn extra_points(&self) -> f64 {
+        self.stages.iter().filter(|stage| stage.extra).map(StageReport::points).sum()
     }
 }
 
@@ -111,6 +123,7 @@ impl StageReport {
             id: stage.id.clone(),
             title: stage.title.clone(),
             worth: stage.points,
+            extra: stage.extra,
             weight: stage.weight(),
             build_error: None,
             seconds: 0.0,
@@ -147,6 +160,15 @@ impl StageReport {
             Standing::NotRun
         } else {
             Standing::Passed
+        }
+    }
+
+    /// Whether what comes behind has to wait for this stage.
+    pub fn holds_up(&self) -> bool {
+        match self.standing() {
+            Standing::Passed => false,
+            Standing::NotStarted => !self.extra,
+            _ => true,
         }
     }
 

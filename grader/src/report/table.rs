@@ -36,25 +36,31 @@ fn row(report: &Report, stage: &StageReport) -> [String; 5] {
             if ran { stage.count(Status::Pass).to_string() } else { "-".into() },
             stage.tests.len()
         ),
-        if report.partial { "-".into() } else { format!("{:.1}/{}", stage.points(), stage.worth) },
+        if report.partial { "-".into() } else { points(stage) },
         if ran { seconds(stage.seconds) } else { "-".into() },
     ]
+}
+
+// Extra credit comes on top, and looks so.
+fn points(stage: &StageReport) -> String {
+    let sign = if stage.extra { "+" } else { "" };
+    format!("{sign}{:.1}/{}", stage.points(), stage.worth)
 }
 
 fn total(report: &Report) -> [String; 5] {
     let sum = |f: &dyn Fn(&StageReport) -> f64| report.stages.iter().map(f).sum::<f64>();
     let passed: usize = report.stages.iter().map(|s| s.count(Status::Pass)).sum();
     let tests: usize = report.stages.iter().map(|s| s.tests.len()).sum();
-    let worth: u32 = report.stages.iter().map(|s| s.worth).sum();
+    let worth: u32 = report.stages.iter().filter(|s| !s.extra).map(|s| s.worth).sum();
+    let extra = match report.extra_points() {
+        0.0 => String::new(),
+        points => format!(" +{points:.1}"),
+    };
     [
         "total".into(),
         String::new(),
         format!("{passed}/{tests}"),
-        if report.partial {
-            "-".into()
-        } else {
-            format!("{:.1}/{worth}", sum(&StageReport::points))
-        },
+        if report.partial { "-".into() } else { format!("{:.1}/{worth}{extra}", report.points()) },
         seconds(sum(&|s| s.seconds)),
     ]
 }
@@ -100,8 +106,9 @@ pub fn why_points(report: &Report) -> String {
         String::from("points = worth x weight of the green tests / weight of all tests\n");
     for stage in &report.stages {
         text += &format!(
-            "stage {}: {} x {} / {} = {:.1}\n",
+            "stage {}{}: {} x {} / {} = {:.1}\n",
             stage.id,
+            if stage.extra { " (extra credit)" } else { "" },
             stage.worth,
             stage.earned_weight(),
             stage.weight,

@@ -15,10 +15,14 @@ use grader::course::Course;
 use grader::tree;
 
 /// The crates that the book speaks of, and where their sources are.
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 9] = [
     ("standalone", "project1-standalone/src"),
     ("standalone_suite", "project1-standalone/suite/src"),
     ("proto", "project1-standalone/proto"),
+    ("raftcore", "project2-raftkv/raft/src"),
+    ("raft_suite", "project2-raftkv/raft/suite/src"),
+    ("raftkv", "project2-raftkv/src"),
+    ("raftkv_suite", "project2-raftkv/suite/src"),
     ("sim", "grader/sim/src"),
     ("grader", "grader/src"),
 ];

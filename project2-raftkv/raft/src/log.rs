@@ -321,7 +321,7 @@ impl<S: Storage> RaftLog<S> {
     /// You will need [`place_of`] and [`Unstable::restore`]. What is committed now? And what of this log is
     /// still on disk and true, until the snapshot is?
     pub(crate) fn restore(&mut self, snapshot: Snapshot) {
-        // BEGIN SOLUTION 2C.log_restore
+        // BEGIN SOLUTION 2CA.log_restore
         let (index, term) = place_of(&snapshot);
         // Entries beyond the commit index were never certain, and are gone.
         self.persisted = self.persisted.min(self.committed);

@@ -94,7 +94,7 @@ impl MemStorage {
     /// # Errors
     /// `Unavailable` if the log does not reach that far.
     pub fn compact(&mut self, index: u64) -> Result<(), StorageError> {
-        // BEGIN SOLUTION 2C.compact
+        // BEGIN SOLUTION 2CA.compact
         if index <= self.truncated.0 {
             return Ok(());
         }

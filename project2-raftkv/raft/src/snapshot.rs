@@ -34,7 +34,7 @@ impl<S: Storage> Raft<S> {
     /// [`Progress`](crate::Progress): `recent_active`, `become_snapshot`, and `pause` when nothing can be sent
     /// now. From which index on would a snapshot help?
     pub(crate) fn send_snapshot(&mut self, to: u64) -> Result<bool> {
-        // BEGIN SOLUTION 2C.send_snapshot
+        // BEGIN SOLUTION 2CA.send_snapshot
         let Some(progress) = self.progress.get_mut(&to) else { return Ok(false) };
         if !progress.recent_active {
             // It may be dead. Its first answer to a heartbeat brings us back here.
@@ -59,7 +59,7 @@ impl<S: Storage> Raft<S> {
     ///
     /// You will need `restore` and `send`. How far is that when the snapshot was of no use?
     pub(crate) fn handle_snapshot(&mut self, m: Message) -> Result<()> {
-        // BEGIN SOLUTION 2C.restore
+        // BEGIN SOLUTION 2CA.restore
         let restored = match m.snapshot {
             Some(snapshot) => self.restore(snapshot)?,
             None => false,
@@ -77,7 +77,7 @@ impl<S: Storage> Raft<S> {
     /// one of what is committed here anyway; one whose last entry is in this log (then all before it is, too,
     /// and it is enough to know that it is committed); one of a group that this node does not belong to.
     pub(crate) fn restore(&mut self, snapshot: Snapshot) -> Result<bool> {
-        // BEGIN SOLUTION 2C.restore
+        // BEGIN SOLUTION 2CA.restore
         let (index, term) = place_of(&snapshot);
         // Late, or a second time: what is committed here is never taken back.
         if index <= self.log.committed {

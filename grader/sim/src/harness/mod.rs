@@ -102,7 +102,7 @@ pub fn run_suites(suites: Vec<Box<dyn Suite>>) -> ExitCode {
         Command::Bad(why) => args::usage(&why),
         Command::Libtest => {
             let arguments = libtest_mimic::Arguments::from_args();
-            let trials = suites.into_iter().flat_map(|suite| suite.trials()).collect();
+            let trials = suites.into_iter().flat_map(Suite::trials).collect();
             libtest_mimic::run(&arguments, trials).exit_code()
         }
     }
@@ -133,8 +133,8 @@ pub fn run_judges(suites: &[Box<dyn Judged>]) -> ExitCode {
 
 // The suite that a judge asks for by its name; whoever asks without one means the first.
 fn subject(suites: &[Box<dyn Suite>], of: Option<&str>) -> ExitCode {
-    let asked = |suite: &&Box<dyn Suite>| of.is_none_or(|of| suite.has(of));
-    let Some(suite) = suites.iter().find(asked) else {
+    let asked = suites.iter().find(|suite| of.is_none_or(|of| suite.has(of)));
+    let Some(suite) = asked else {
         return args::usage(&format!("there is no suite {:?} here", of.unwrap_or_default()));
     };
     match suite.serve() {

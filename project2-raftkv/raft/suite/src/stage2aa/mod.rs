@@ -3,6 +3,8 @@
 mod campaign;
 mod group;
 mod heartbeat;
+mod proposals;
+mod restriction;
 mod steps;
 mod storm;
 mod term;
@@ -20,6 +22,8 @@ pub fn tests() -> Vec<Test<RaftNode>> {
         term::tests(),
         timeout::tests(),
         vote::tests(),
+        restriction::tests(),
+        proposals::tests(),
         campaign::tests(),
         heartbeat::tests(),
         group::tests(),

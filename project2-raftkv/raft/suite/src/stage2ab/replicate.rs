@@ -1,6 +1,5 @@
 //! A leader and its followers (section 5.3): it appends, it sends, it counts.
 
-use proto::eraftpb::MessageType;
 use sim::failure::Outcome;
 use sim::harness::Test;
 
@@ -18,7 +17,6 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         committing_an_entry_commits_all_before_it,
         the_commit_index_reaches_the_followers,
         a_leader_commits_by_counting_only_entries_of_its_term,
-        a_node_that_does_not_lead_appends_nothing,
         a_leader_knows_its_own_progress,
     )
 }
@@ -233,44 +231,6 @@ fn a_leader_commits_by_counting_only_entries_of_its_term(run: &mut World) -> Out
     }
     Ok(())
 }
-
-/// Commands go to the leader (section 8). A follower passes a proposal on or refuses it, a candidate
-/// refuses it; neither appends it to its own log.
-///
-/// Hint: `MsgPropose` means "append" on a leader only.
-fn a_node_that_does_not_lead_appends_nothing(run: &mut World) -> Outcome {
-    let lab = Lab::new(run);
-    for role in [Role::Follower, Role::Candidate] {
-        for leader in [0, 2] {
-            let mut node = lab.node(Setup::new(1, 3).log(&[1]))?;
-            if leader > 0 {
-                node.tell(mail::heartbeat(leader, 1, 1, 0))?;
-            }
-            if role == Role::Candidate {
-                node.campaign()?;
-            }
-            let taken = node.propose(b"some data")?.is_ok();
-            let sent = node.settle()?;
-            let forwarded = sent.iter().any(|m| {
-                m.kind() == MessageType::MsgPropose && m.msg.to == 2 && !m.msg.entries.is_empty()
-            });
-            let why = format!(
-                "it was {}, knew {} as leader, and got a proposal",
-                notation::role(role),
-                notation::node(leader)
-            );
-            expect::log(&mut node, &[1], &why)?;
-            expect::that(
-                !taken || forwarded,
-                "a node that does not lead takes a proposal and drops it silently",
-                &why,
-                format!("it answered Ok, and sent: {}", mail::show_all(&sent)),
-            )?;
-        }
-    }
-    Ok(())
-}
-
 /// A leader counts itself as a follower that is always up to date: its own match is the last entry that is
 /// durable on its own disk, its own next comes after it.
 ///

@@ -4,6 +4,7 @@
 //! leave before the write is durable, what must wait, and what happens in between, is what the paper means
 //! by "updated on stable storage before responding to RPCs".
 
+mod compacted;
 mod contract;
 mod inflight;
 mod start;
@@ -16,8 +17,15 @@ use crate::protocol::RaftNode;
 
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<RaftNode>> {
-    [steps::tests(), start::tests(), contract::tests(), inflight::tests(), storm::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        steps::tests(),
+        start::tests(),
+        compacted::tests(),
+        contract::tests(),
+        inflight::tests(),
+        storm::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

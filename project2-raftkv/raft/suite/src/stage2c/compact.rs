@@ -4,7 +4,6 @@ use proto::eraftpb::MessageType;
 use sim::failure::Outcome;
 use sim::harness::Test;
 
-use crate::mail::{append, entries, request_vote};
 use crate::notation;
 use crate::protocol::{Input, RaftNode};
 use crate::world::{Lab, Node, Puppets, Setup, World, expect};
@@ -13,8 +12,6 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
     sim::tests!("compact.rs":
         what_is_compacted_is_gone_and_the_rest_is_there,
         a_follower_just_before_the_cut_gets_entries,
-        a_late_append_from_before_the_cut_is_acknowledged,
-        an_empty_log_still_knows_its_last_term,
     )
 }
 
@@ -90,67 +87,4 @@ fn a_follower_just_before_the_cut_gets_entries(run: &mut World) -> Outcome {
         format!("n3 ends at {}", puppets.last(3)),
     )?;
     expect::none(&sent, MessageType::MsgSnapshot, why)
-}
-
-/// An append that was sent before the cut arrives after it: its entries are committed here, so they agree.
-/// It is acknowledged with the commit index, or what it names; it is no conflict, and no reason to panic.
-///
-/// Hint: `m.index < committed` is answered before any term is looked up.
-fn a_late_append_from_before_the_cut_is_acknowledged(run: &mut World) -> Outcome {
-    let lab = Lab::new(run);
-    let mut node = lab.node(Setup::new(1, 3).snapshot(8, 2, b"x").log(&[2, 2]).commit(9))?;
-    node.settle()?;
-    for (base, count) in [((2, 1), 3), ((7, 2), 1), ((6, 2), 4), ((0, 0), 1), ((8, 2), 1)] {
-        let m = append(2, 1, 2, base, entries(base.0 + 1, &vec![2; count]));
-        let why = format!(
-            "its log is [9..10@2] after 8@2, 9 is committed, and late came {}",
-            notation::message(&m)
-        );
-        let sent = node.tell(m)?;
-        let answer = expect::one(&sent, MessageType::MsgAppendResponse, &why)?;
-        expect::that(
-            !answer.reject && answer.index <= 10,
-            "a late append is refused, or acknowledged with too much",
-            &why,
-            notation::message(answer),
-        )?;
-        expect::log(&mut node, &[2, 2], &why)?;
-        expect::commit(&mut node, 9, &why)?;
-    }
-    Ok(())
-}
-
-/// A log of which everything is compacted still has a last index and term: votes depend on them (section
-/// 5.4.1).
-///
-/// Hint: they come from the snapshot then.
-fn an_empty_log_still_knows_its_last_term(run: &mut World) -> Outcome {
-    let lab = Lab::new(run);
-    for (last, expected) in
-        [((7, 3), false), ((8, 2), false), ((99, 2), false), ((8, 3), true), ((1, 4), true)]
-    {
-        let mut node = lab.node(Setup::new(1, 3).snapshot(8, 3, b"x"))?;
-        let why = format!(
-            "its log is empty after a snapshot up to 8@3, and the candidate's ends with {}",
-            notation::at(last.0, last.1)
-        );
-        expect::status(&mut node, "at 8@3", &why, |s| (s.last_index, s.last_term) == (8, 3))?;
-        let sent = node.tell(request_vote(2, 1, 9, last))?;
-        let answer = expect::one(&sent, MessageType::MsgRequestVoteResponse, &why)?;
-        expect::that(
-            answer.reject != expected,
-            format!("the vote should have been {}", if expected { "granted" } else { "refused" }),
-            &why,
-            notation::message(answer),
-        )?;
-    }
-    let mut node = lab.node(Setup::new(1, 3).snapshot(8, 3, b"x"))?;
-    let sent = node.campaign()?;
-    expect::some(
-        &sent,
-        "a RequestVote with last=8@3",
-        "its log is empty after a snapshot up to 8@3",
-        |m| m.msg_type() == MessageType::MsgRequestVote && (m.index, m.log_term) == (8, 3),
-    )?;
-    Ok(())
 }

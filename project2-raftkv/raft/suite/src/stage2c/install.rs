@@ -15,18 +15,16 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         an_old_snapshot_changes_nothing,
         an_ignored_snapshot_is_answered_with_the_commit_index,
         a_snapshot_that_the_log_reaches_beyond_keeps_the_rest,
-        a_snapshot_of_an_older_term_is_ignored,
         a_snapshot_tells_who_leads,
         a_snapshot_brings_its_configuration,
         a_snapshot_is_durable_before_it_is_acknowledged,
         a_snapshot_that_arrives_twice_is_installed_once,
         entries_go_on_after_a_snapshot,
-        a_restart_goes_on_after_its_snapshot,
         a_crash_before_the_snapshot_is_durable_forgets_it,
     )
 }
 
-fn last_is(node: &mut Node, index: u64, term: u64, commit: u64, why: &str) -> Outcome {
+pub(crate) fn last_is(node: &mut Node, index: u64, term: u64, commit: u64, why: &str) -> Outcome {
     let text = format!("at {} with commit index {commit}", notation::at(index, term));
     expect::status(node, &text, why, |s| {
         (s.last_index, s.last_term, s.committed) == (index, term, commit)
@@ -158,26 +156,6 @@ fn a_snapshot_that_the_log_reaches_beyond_keeps_the_rest(run: &mut World) -> Out
         notation::message(answer),
     )
 }
-
-/// What comes from an older term is nothing (section 5.1); a snapshot is no exception.
-///
-/// Hint: older terms are dropped before anything else.
-fn a_snapshot_of_an_older_term_is_ignored(run: &mut World) -> Outcome {
-    let lab = Lab::new(run);
-    let mut node = lab.node(Setup::new(1, 3).log(&[1]).term(5))?;
-    let m = install(2, 1, 4, snapshot(11, 4, &[1, 2, 3], b"stale"));
-    let why = format!("it is in term 5, and got {}", notation::message(&m));
-    let sent = node.tell(m)?;
-    last_is(&mut node, 1, 1, 0, &why)?;
-    let ok = sent.iter().all(|mail| mail.msg.reject || mail.msg.index == 0);
-    expect::that(
-        ok,
-        "a snapshot of an older term is acknowledged",
-        why,
-        crate::mail::show_all(&sent),
-    )
-}
-
 /// A snapshot is a leader's word: it sets term and leader, and makes a candidate a follower.
 ///
 /// Hint: as an append.
@@ -315,27 +293,6 @@ fn entries_go_on_after_a_snapshot(run: &mut World) -> Outcome {
         (s.last_index, s.last_term) == (13, 3)
     })
 }
-
-/// A node that comes back finds a snapshot and the entries behind it: it hands out what is committed behind
-/// the snapshot, and nothing before.
-///
-/// Hint: `first_index` of the storage is the snapshot's index plus one.
-fn a_restart_goes_on_after_its_snapshot(run: &mut World) -> Outcome {
-    let lab = Lab::new(run);
-    let setup = Setup::new(1, 3).snapshot(2, 1, b"x").log(&[1, 2, 2]).commit(4);
-    let mut node = lab.node(setup)?;
-    let why = "its disk holds a snapshot up to 2@1, [3@1 4..5@2] behind it, and commit index 4";
-    node.settle()?;
-    last_is(&mut node, 5, 2, 4, why)?;
-    let seen: Vec<u64> = node.executed.iter().map(|entry| entry.index).collect();
-    expect::that(
-        seen == [3, 4],
-        "a restart does not go on behind its snapshot",
-        why,
-        format!("it handed out {seen:?}"),
-    )
-}
-
 /// A snapshot that was not durable when the power went is gone, with everything else of its Ready: the
 /// node comes back with its old log, and can get it again.
 ///

@@ -1,7 +1,7 @@
 //! Stage 2C, the half of it that is Raft's: snapshots and log compaction (section 7 of the paper).
 
 mod compact;
-mod install;
+pub(crate) mod install;
 mod send;
 mod storm;
 
