@@ -7,6 +7,11 @@ mod support;
 
 use std::process::ExitCode;
 
+use sim::harness::suite;
+
 fn main() -> ExitCode {
-    sim::harness::run_tests(raftkv_suite::tests(), support::subject::Life::default)
+    sim::harness::run_suites(vec![
+        suite(raftkv_suite::tests(), support::subject::Life::default),
+        suite(raftkv_suite::part_tests(), support::parts::Bench::default),
+    ])
 }

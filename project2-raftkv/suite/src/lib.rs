@@ -1,21 +1,32 @@
 //! The graded tests of the raftstore: stages 2B and 2C. They link no code of the student's.
 //!
-//! A test makes a world (`sim::world`) of stores that are known only by the bytes they send, write and answer, breaks
-//! what it likes, and asks the checkers.
+//! Two vocabularies. The small tests ask one part of a store after the other, in the order in which they are built
+//! ([`parts`]). The others make a world (`sim::world`) of stores that are known only by the bytes they send, write and
+//! answer, break what they like, and ask the checkers.
 //!
+//! - [`parts`]: the vocabulary and the tools of the small tests; [`parts2b`], [`parts2c`]: those tests.
 //! - [`config`]: how a test sets up a store; opaque to the world.
 //! - [`dialect`]: the raw API and Raft's messages, for the world that knows neither.
-//! - [`stage2b`], [`stage2c`]: the tests. Each one's doc comment is the long form of its failure text.
+//! - [`stage2b`], [`stage2c`]: the tests of whole stores. Each one's doc comment is the long form of its failure text.
 
 pub mod config;
 pub mod dialect;
+pub mod parts;
+pub mod parts2b;
+pub mod parts2c;
 pub mod stage2b;
 pub mod stage2c;
 
+use parts::protocol::Parts;
 use sim::cluster::protocol::Cluster;
 use sim::harness::Test;
 
-/// All graded tests of the raftstore.
+/// The graded tests of single parts.
+pub fn part_tests() -> Vec<Test<Parts>> {
+    [parts2b::tests(), parts2c::tests()].into_iter().flatten().collect()
+}
+
+/// The graded tests of whole stores.
 pub fn tests() -> Vec<Test<Cluster>> {
     [stage2b::tests(), stage2c::tests()].into_iter().flatten().collect()
 }

@@ -2,4 +2,6 @@
 
 mod calls;
 mod look;
+pub mod parts;
+mod plain;
 pub mod subject;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use sim::harness::{judged, run_judges};
+
 fn main() -> ExitCode {
-    sim::harness::run_judge(raftkv_suite::tests())
+    run_judges(&[judged(raftkv_suite::tests()), judged(raftkv_suite::part_tests())])
 }
