@@ -81,7 +81,7 @@ impl Desk {
     }
 
     /// The oldest, to be tried again.
-    pub fn next(&mut self) -> Option<(Micros, Held)> {
+    pub fn pop(&mut self) -> Option<(Micros, Held)> {
         self.held.pop_front()
     }
 

@@ -185,7 +185,7 @@ impl Store {
 
     /// Tries again what is held, oldest first, until one is turned away again.
     fn serve_the_held(&mut self) {
-        while let Some((until, request)) = self.desk.next() {
+        while let Some((until, request)) = self.desk.pop() {
             let Some((why, request)) = self.serve(request) else { continue };
             if desk::may_pass(&why) && until > self.now {
                 self.desk.back(until, request);
@@ -287,7 +287,7 @@ impl Store {
     /// Ends this life in order: everybody who waits is answered.
     pub fn close(&mut self) -> Vec<Effect> {
         self.peer.close(&mut self.round);
-        while let Some((_, request)) = self.desk.next() {
+        while let Some((_, request)) = self.desk.pop() {
             self.refuse(region::not_leader(region::FIRST_REGION, None), request);
         }
         let mut effects = std::mem::take(&mut self.outbox);

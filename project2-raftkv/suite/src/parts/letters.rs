@@ -38,7 +38,7 @@ fn command(index: u64, term: u64, request: &RaftCmdRequest) -> Entry {
 fn request(requests: Vec<Request>, admin: Option<AdminRequest>) -> RaftCmdRequest {
     let header =
         RaftRequestHeader { region_id: 1, region_epoch: Some(EPOCH), ..Default::default() };
-    RaftCmdRequest { header: Some(header), requests, admin_request: admin, ..Default::default() }
+    RaftCmdRequest { header: Some(header), requests, admin_request: admin }
 }
 
 fn put_of(cf: &str, key: &str, value: &str) -> Request {

@@ -19,10 +19,6 @@ pub(super) fn tests() -> Vec<Test<Parts>> {
     )
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 /// Entries are applied one after the other, over the borders of tasks: a later one finds what an earlier one left.
 ///
 /// Hint: `apply_entry`, for each.
@@ -43,10 +39,15 @@ fn entries_become_data_in_their_order(run: &mut Tester<'_>) -> Outcome {
         &vec![(6, 6, true), (7, 6, true), (8, 6, true)],
         &fates,
     )?;
-    same("the data is another", "a was set to 1, then 2:", &some("2"), &bench.get("a")?)?;
+    same(
+        "the data is another",
+        "a was set to 1, then 2:",
+        &Some("2".to_owned()),
+        &bench.get("a")?,
+    )?;
     same("the data is another", "b was set, then removed:", &None, &bench.get("b")?)?;
     bench.apply(vec![put(9, 7, &[("b", "3")])])?;
-    same("the data is another", "b was set again:", &some("3"), &bench.get("b")?)
+    same("the data is another", "b was set again:", &Some("3".to_owned()), &bench.get("b")?)
 }
 
 /// An entry without data is how a leader opens its term. Nobody waits for it, and it has no command; but it has its place, and the
@@ -69,7 +70,7 @@ fn the_mark_of_a_leader_is_no_command(run: &mut Tester<'_>) -> Outcome {
         &vec![(6, 6), (7, 6), (8, 7), (9, 7)],
         &places,
     )?;
-    same("the data is another", "a was set to 1, then 2:", &some("2"), &bench.get("a")?)
+    same("the data is another", "a was set to 1, then 2:", &Some("2".to_owned()), &bench.get("a")?)
 }
 
 /// The apply state lies in the data's file: applied index, and the commit index and term that go with it (R2; a snapshot's label
@@ -129,7 +130,12 @@ fn a_bad_entry_is_refused_as_a_whole(run: &mut Tester<'_>) -> Outcome {
     let refused: Vec<bool> = outcome.entries.iter().map(|(.., no)| no.is_some()).collect();
     same("a bad entry has another fate", "refused are", &vec![true, false], &refused)?;
     same("a bad entry was applied in part", "a is", &None, &bench.get("a")?)?;
-    same("an entry behind a bad one was not applied", "c is", &some("1"), &bench.get("c")?)?;
+    same(
+        "an entry behind a bad one was not applied",
+        "c is",
+        &Some("1".to_owned()),
+        &bench.get("c")?,
+    )?;
     same("a refused entry does not count as applied", "applied is", &7, &outcome.applied)
 }
 
@@ -147,7 +153,7 @@ fn bytes_that_are_no_command_do_no_harm(run: &mut Tester<'_>) -> Outcome {
         "twenty bytes 0xff are no command",
         format!("{:?}", outcome.entries),
     )?;
-    same("an entry behind it was not applied", "c is", &some("1"), &bench.get("c")?)
+    same("an entry behind it was not applied", "c is", &Some("1".to_owned()), &bench.get("c")?)
 }
 
 /// An entry that does not follow the last one means that this store has lost something. Going on would make it another machine than
