@@ -182,6 +182,10 @@ impl Checker<'_> {
                 let what = format!("the given file {file} does not exist");
                 self.complain(at_stage.clone(), what, "correct the path");
             }
+            if file.ends_with("src/lib.rs") {
+                let what = format!("{file} is given, and no student can add a module there");
+                self.complain(at_stage.clone(), what, "take it off the list");
+            }
         }
         for hole in &stage.holes {
             let spot = self.at("id", &hole.id);
