@@ -21,6 +21,7 @@ use crate::report::progress::Progress;
 use crate::suggest::did_you_mean;
 use crate::tree;
 use crate::workspace::{COURSE, Workspace};
+use crate::zoo;
 
 /// Something to mend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +60,9 @@ pub fn check(workspace: &Workspace) -> Result<Vec<Complaint>> {
     }
     checker.packages();
     checker.markers();
-    Ok(checker.complaints)
+    let mut complaints = checker.complaints;
+    complaints.extend(zoo::check(workspace)?);
+    Ok(complaints)
 }
 
 /// Compares the tests in the file with those that the programs have; builds them.

@@ -20,7 +20,7 @@ use crate::report::progress::Progress;
 use crate::report::{Report, Standing, explain, json, table};
 use crate::workspace::Workspace;
 use crate::{
-    cargo_build, check, grade, handout, hint, ladder, limits, list, replay, submission, watch,
+    cargo_build, check, grade, handout, hint, ladder, limits, list, replay, submission, watch, zoo,
 };
 
 /// Builds your crates, runs each test in a process of its own, and explains the first failure.
@@ -127,6 +127,24 @@ enum Command {
         #[arg(long, value_name = "STAGE")]
         until: Option<String>,
     },
+    /// For authors: plant each known mistake, and demand a red test
+    Zoo {
+        /// Stages or bugs; none means all
+        #[arg(value_name = "STAGE|BUG")]
+        what: Vec<String>,
+        /// Show what there is; run nothing
+        #[arg(long)]
+        list: bool,
+        /// Forget what was caught before
+        #[arg(long)]
+        fresh: bool,
+        /// How many tests at once (default: one a core)
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Write the findings for machines
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     #[command(name = limits::COMMAND, hide = true)]
     Limited {
         #[arg(long)]
@@ -166,6 +184,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Replay { test, seed, judge }) => app.replay(&test, seed, judge),
         Some(Command::Check { ladder, quick, stages }) => app.check(ladder, quick, stages),
         Some(Command::Handout { dir, until }) => app.handout(&here.join(dir), until.as_deref()),
+        Some(Command::Zoo { what, list, fresh, jobs, json }) => {
+            let options = Options { jobs, ..Options::default() };
+            app.zoo(&what, &options, list, fresh, json.as_deref())
+        }
         Some(Command::Limited { .. }) => bail!("this command is the grader's own"),
     }
 }
@@ -358,6 +380,38 @@ impl App {
         ));
         Ok(ExitCode::SUCCESS)
     }
+
+    fn zoo(
+        &self,
+        what: &[String],
+        options: &Options,
+        list: bool,
+        fresh: bool,
+        json: Option<&Path>,
+    ) -> Result<ExitCode> {
+        let course = self.workspace.course()?;
+        let (all, broken) = zoo::load(&self.workspace)?;
+        for complaint in &broken {
+            say(&format!("{complaint}\n"));
+        }
+        let bugs = zoo::select(&all, what)?;
+        if list {
+            say(&zoo::list(&bugs, self.paint()));
+            return Ok(success(broken.is_empty()));
+        }
+        let progress = self.progress();
+        let findings = zoo::hunt(&self.workspace, &course, &bugs, options, fresh, &progress)?;
+        drop(progress);
+        say(&zoo::render(&findings, &bugs, self.paint()));
+        if let Some(file) = json {
+            zoo::json(&findings, file)?;
+        }
+        Ok(success(broken.is_empty() && findings.iter().all(zoo::Finding::is_good)))
+    }
+}
+
+fn success(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn code(report: &Report) -> ExitCode {

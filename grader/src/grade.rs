@@ -87,7 +87,15 @@ impl Programs {
             Some(judge) => (judge.clone(), Some(self.test.clone())),
             None => (self.test.clone(), None),
         };
-        Job { program, subject, test: test.to_owned(), seeds, env: Vec::new() }
+        Job {
+            program,
+            subject,
+            test: test.to_owned(),
+            seeds,
+            brief: false,
+            trace: None,
+            env: Vec::new(),
+        }
     }
 
     /// The program that knows the tests.
@@ -179,6 +187,7 @@ pub fn runner(course: &Course, options: &Options) -> Result<Runner> {
         limits,
         jobs: options.jobs.unwrap_or_else(cores),
         give_up: !options.judge && !options.no_fail_fast,
+        stop_at_red: false,
     })
 }
 

@@ -54,3 +54,4 @@ pub mod tree;
 pub mod verdict;
 pub mod watch;
 pub mod workspace;
+pub mod zoo;

@@ -1,7 +1,7 @@
 //! Runs many tests at once, each in a process of its own, and asks twice before it says *undecided*.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +23,10 @@ pub struct Job {
     pub test: String,
     /// Its seeds.
     pub seeds: Vec<u64>,
+    /// Leave out what only people read: the second run of a failed seed, the shortest schedule.
+    pub brief: bool,
+    /// Where the trace of the last seed goes.
+    pub trace: Option<PathBuf>,
     /// Variables for its environment.
     pub env: Vec<(String, String)>,
 }
@@ -39,6 +43,8 @@ pub struct Runner {
     /// Leave the rest out when several have run into the backstop: a student who waits for twenty
     /// endless loops learns nothing from the last sixteen.
     pub give_up: bool,
+    /// Begin no further test when one is red: who asks whether *any* is has the answer.
+    pub stop_at_red: bool,
 }
 
 /// So many tests at the backstop, and the others are left out.
@@ -49,6 +55,7 @@ impl Runner {
     pub fn run(&self, jobs: &[Job], progress: &Progress) -> Vec<Outcome> {
         let next = AtomicUsize::new(0);
         let hanging = AtomicUsize::new(0);
+        let red = AtomicBool::new(false);
         let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
         thread::scope(|scope| {
             for _ in 0..self.jobs.clamp(1, jobs.len().max(1)) {
@@ -59,10 +66,16 @@ impl Runner {
                         if self.give_up && hanging.load(Ordering::Relaxed) >= HANGING {
                             return;
                         }
+                        if self.stop_at_red && red.load(Ordering::Relaxed) {
+                            return;
+                        }
                         progress.begin(&job.test);
                         let outcome = self.one(job);
                         if outcome.status == Status::Undecided {
                             hanging.fetch_add(1, Ordering::Relaxed);
+                        }
+                        if outcome.status == Status::Fail {
+                            red.store(true, Ordering::Relaxed);
                         }
                         progress.end(&job.test);
                         *lock(&outcomes[at]) = Some(outcome);
@@ -74,6 +87,9 @@ impl Runner {
             .iter()
             .map(|slot| lock(slot).take().unwrap_or_else(Outcome::not_run))
             .collect();
+        if self.stop_at_red && red.into_inner() {
+            return outcomes;
+        }
         self.again_alone(jobs, &mut outcomes, progress);
         outcomes
     }
@@ -138,6 +154,13 @@ pub fn arguments(job: &Job) -> Vec<std::ffi::OsString> {
     if let Some(subject) = &job.subject {
         arguments.push("--subject".into());
         arguments.push(subject.into());
+    }
+    if let Some(trace) = &job.trace {
+        arguments.push("--trace".into());
+        arguments.push(trace.into());
+    }
+    if job.brief {
+        arguments.push("--brief".into());
     }
     arguments
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -161,4 +162,11 @@ pub fn write(folder: &Path, files: &Files) -> Result<()> {
 pub fn text<'a>(files: &'a Files, path: &str) -> Result<&'a str> {
     let Some(content) = files.get(path) else { bail!("there is no {path}") };
     std::str::from_utf8(content).with_context(|| format!("{path} is no text"))
+}
+
+/// A number that is another one for other files, in all likelihood.
+pub fn fingerprint(files: &Files) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    hasher.finish()
 }

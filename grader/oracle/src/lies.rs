@@ -197,11 +197,8 @@ impl Telling {
         )
     }
 
-    pub(crate) fn persists_at_once(&self, effect: &Effect) -> Option<u64> {
-        match (self.lie, effect) {
-            (Some(Lie::TrustsTheDisk), Effect::Ready(ready)) => Some(ready.number),
-            _ => None,
-        }
+    pub(crate) fn persists_at_once(&self) -> bool {
+        self.lie == Some(Lie::TrustsTheDisk)
     }
 
     pub(crate) fn on_effect(&mut self, effect: &mut Effect, status: &Status) {

@@ -1,7 +1,7 @@
 //! The translation between the suite's vocabulary and raft-rs's `RawNode`.
 
 use raft::eraftpb::{ConfChange, ConfState, Entry, HardState, Message, Snapshot};
-use raft::{Config, GetEntriesContext, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
+use raft::{Config, GetEntriesContext, RawNode, ReadOnlyOption, Ready, SnapshotStatus, StateRole};
 use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use serde_bytes::ByteBuf;
 use sim::rng::Rng;
@@ -25,6 +25,8 @@ struct Living {
     drawn: (u64, StateRole),
     election_tick: usize,
     lie: lies::Telling,
+    // The Ready that was taken last, with its entries and its snapshot, until it is stored.
+    taken: Option<(Ready, Vec<Entry>, Option<Snapshot>)>,
 }
 
 impl Oracle {
@@ -108,6 +110,7 @@ fn begin(
         raw,
         store,
         lie,
+        taken: None,
     };
     living.draw();
     Ok(living)
@@ -135,9 +138,6 @@ impl Living {
         let mut effect = self.ask(input);
         self.draw();
         self.lie.on_effect(&mut effect, &status);
-        if let (Some(number), Effect::Ready(_)) = (self.lie.persists_at_once(&effect), &effect) {
-            self.raw.on_persist_ready(number);
-        }
         effect
     }
 
@@ -152,6 +152,10 @@ impl Living {
     }
 
     fn ask(&mut self, input: Input) -> Effect {
+        // raft-rs lets nothing come between a Ready and its advancing: whoever drives it advances first.
+        if !matches!(input, Input::Ready | Input::Advance | Input::Status | Input::Log(..)) {
+            self.advance();
+        }
         let raw = &mut self.raw;
         match input {
             Input::Start(..) => return Effect::Done(Err("already started".into())),
@@ -176,6 +180,7 @@ impl Living {
             }
             Input::ApplyConfChange(change) => return self.apply(&change),
             Input::Ready => return self.ready(),
+            Input::Advance => self.advance(),
             Input::Persisted(number) => raw.on_persist_ready(number),
             Input::Applied(index) => raw.advance_apply_to(index),
             Input::Compact(index) => self.store.0.borrow_mut().compact(index),
@@ -231,6 +236,13 @@ impl Living {
                 .map(|read| (read.index, read.request_ctx.into()))
                 .collect(),
         };
+        self.taken = Some((ready, entries, snapshot));
+        Effect::Ready(Box::new(out))
+    }
+
+    fn advance(&mut self) {
+        // It was advanced before another input, or a lie has shown a Ready that never was.
+        let Some((ready, entries, snapshot)) = self.taken.take() else { return };
         let mut core = self.store.0.borrow_mut();
         if let Some(snapshot) = &snapshot {
             core.install(snapshot);
@@ -240,8 +252,11 @@ impl Living {
             core.hard = hard.clone();
         }
         drop(core);
+        let number = ready.number();
         self.raw.advance_append_async(ready);
-        Effect::Ready(Box::new(out))
+        if self.lie.persists_at_once() {
+            self.raw.on_persist_ready(number);
+        }
     }
 
     fn status(&self) -> Status {

@@ -80,6 +80,8 @@ fn handle(node: &mut MemberNode<MemStorage>, input: Input) -> Effect {
         Input::Campaign => done(node.campaign()),
         Input::ReadIndex(context) => done(node.mut_raw().read_index(context.into_vec().into())),
         Input::Ready => ready(node),
+        // It was stored when it was taken: what may come between is stage 2AC's.
+        Input::Advance => Effect::Done(Ok(())),
         Input::Persisted(number) => done(node.mut_raw().on_persist_ready(number)),
         Input::Applied(index) => {
             node.mut_raw().advance_apply_to(index);

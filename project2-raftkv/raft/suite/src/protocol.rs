@@ -12,12 +12,17 @@
 //! | input | what it does |
 //! |---|---|
 //! | `Tick` .. `ProposeConfChange` | one call of the `RawNode`; answers `Done` |
-//! | `Ready` | if `has_ready()`: takes a Ready, stores its entries, hard state and snapshot where the node can read them, calls `advance_append_async`, answers `Ready`; else answers `Idle` |
+//! | `Ready` | if `has_ready()`: takes a Ready and answers `Ready`; else answers `Idle` |
+//! | `Advance` | stores entries, hard state and snapshot of the Ready that was taken last where the node can read them, and calls `advance_append_async` |
 //! | `Persisted(n)` | `on_persist_ready(n)` |
 //! | `Applied(i)` | `advance_apply_to(i)` |
 //! | `Compact`, `MakeSnapshot` | the storage forgets entries, or holds a snapshot that can be sent |
 //! | `ApplyConfChange` | `apply_conf_change`, and its storage tells the new members from then on; answers `Conf` |
 //! | `Status`, `Log` | answers what the public readers say |
+//!
+//! Between `Ready` and `Advance` anything may come. A Ready that is not advanced before the next one is taken was
+//! dropped: what it asked to be stored comes again. (A subject around a node that lets nothing come between,
+//! as raft-rs does, advances before it passes on the next input.)
 //!
 //! At [`Level::Election`] and [`Level::Log`] the subject has no `RawNode`, and does the same with its `Raft` by hand.
 //! A subject that is complete from the start (raft-rs) need not look at the level.
@@ -150,6 +155,8 @@ pub enum Input {
     ApplyConfChange(ByteBuf),
     /// Take a Ready, if there is one.
     Ready,
+    /// What the Ready that was taken last asked to be stored can be read.
+    Advance,
     /// What the Ready with this number asked for, and all before, is durable.
     Persisted(u64),
     /// Everything up to this index is applied.

@@ -62,6 +62,8 @@ impl ByHand {
             }
             Input::Persisted(number) => self.persisted(number),
             Input::Ready => return self.ready(),
+            // It was stored when it was taken.
+            Input::Advance => Ok(()),
             Input::Status => return status(raft),
             Input::Log(low, high) => return log(raft, low, high),
             Input::Start(..)

@@ -17,7 +17,8 @@ pub enum Node {
     Absent,
     /// Stages 2AA and 2AB: there is no `RawNode` yet.
     ByHand(Box<ByHand>),
-    Whole(Box<RawNode<MemStorage>>),
+    /// With the Ready that was taken last, until it is stored.
+    Whole(Box<RawNode<MemStorage>>, Option<Ready>),
 }
 
 impl Subject<RaftNode> for Node {
@@ -28,13 +29,13 @@ impl Subject<RaftNode> for Node {
                 Effect::Done(started.map_err(|error| error.to_string()))
             }
             (input, Node::ByHand(node)) => node.handle(input),
-            (input, Node::Whole(node)) => handle(node, input),
+            (input, Node::Whole(node, taken)) => handle(node, taken, input),
             (_, Node::Absent) => panic!("the judge speaks to a node that it did not start"),
         };
         match self {
             Node::Absent => {}
             Node::ByHand(node) => node.check_invariants(),
-            Node::Whole(node) => node.check_invariants(),
+            Node::Whole(node, _) => node.check_invariants(),
         }
         vec![effect]
     }
@@ -68,11 +69,11 @@ fn start(config: protocol::Config, durable: Durable) -> Result<Node, Error> {
     }
     Ok(match level {
         Level::Election | Level::Log => Node::ByHand(Box::new(ByHand::new(config, store, level)?)),
-        Level::Node => Node::Whole(Box::new(RawNode::new(config, store)?)),
+        Level::Node => Node::Whole(Box::new(RawNode::new(config, store)?), None),
     })
 }
 
-fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
+fn handle(node: &mut RawNode<MemStorage>, taken: &mut Option<Ready>, input: Input) -> Effect {
     let done = |result: Result<(), Error>| Effect::Done(result.map_err(|error| error.to_string()));
     match input {
         Input::Start(..) => unreachable!("handled above"),
@@ -87,7 +88,17 @@ fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
         Input::TransferLeader(_) | Input::ProposeConfChange(_) | Input::ApplyConfChange(_) => {
             Effect::Done(Err("leaders hand over, and members change, in project 3".into()))
         }
-        Input::Ready => ready(node),
+        Input::Ready => {
+            *taken =
+                node.has_ready().then(|| node.ready().expect("a storage in memory does not fail"));
+            taken.as_ref().map_or(Effect::Idle, show)
+        }
+        Input::Advance => {
+            if let Some(ready) = taken.take() {
+                store(node, ready);
+            }
+            done(Ok(()))
+        }
         Input::Persisted(number) => done(node.on_persist_ready(number)),
         Input::Applied(index) => {
             node.advance_apply_to(index);
@@ -111,12 +122,8 @@ fn handle(node: &mut RawNode<MemStorage>, input: Input) -> Effect {
     }
 }
 
-fn ready(node: &mut RawNode<MemStorage>) -> Effect {
-    if !node.has_ready() {
-        return Effect::Idle;
-    }
-    let ready = node.ready().expect("a storage in memory does not fail");
-    let out = ReadyOut {
+fn show(ready: &Ready) -> Effect {
+    Effect::Ready(Box::new(ReadyOut {
         number: ready.number,
         must_sync: ready.must_sync,
         hard_state: ready.hard_state.as_ref().map(encode),
@@ -130,9 +137,7 @@ fn ready(node: &mut RawNode<MemStorage>) -> Effect {
             .iter()
             .map(|state| (state.index, state.request_ctx.to_vec().into()))
             .collect(),
-    };
-    store(node, ready);
-    Effect::Ready(Box::new(out))
+    }))
 }
 
 /// The storage holds what the node was told is being written; what of it survives is the suite's to know.

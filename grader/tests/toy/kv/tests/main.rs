@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["grade", name, "--seeds", seeds] => match kv_suite::TESTS.iter().find(|t| t.name == name) {
+        ["grade", name, "--seeds", seeds] | ["grade", name, "--seeds", seeds, "--brief"] => match kv_suite::TESTS.iter().find(|t| t.name == name) {
             Some(test) => grade(test, seeds),
             None => ExitCode::from(3),
         },

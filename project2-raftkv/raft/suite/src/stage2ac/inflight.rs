@@ -4,13 +4,18 @@ use proto::eraftpb::{Message, MessageType};
 use sim::failure::Outcome;
 use sim::harness::Test;
 
-use crate::mail::{accepted, append, entries, heartbeat};
+use crate::mail::{accepted, append, entries, heartbeat, request_vote};
 use crate::notation;
 use crate::protocol::RaftNode;
 use crate::world::{Lab, Node, Puppets, Setup, World, expect};
 
 pub(super) fn tests() -> Vec<Test<RaftNode>> {
     sim::tests!("inflight.rs":
+        what_comes_while_a_ready_is_stored_comes_with_the_next,
+        commits_that_come_while_a_ready_is_stored_come_with_the_next,
+        an_entry_that_is_replaced_while_it_is_stored_is_written_anew,
+        a_term_that_comes_while_a_ready_is_stored_comes_with_the_next,
+        a_ready_that_was_dropped_comes_again,
         entries_that_come_after_a_ready_come_with_the_next,
         commits_that_come_after_a_ready_come_with_the_next,
         a_confirmation_counts_for_its_own_ready,
@@ -29,9 +34,16 @@ fn leader<'l>(lab: &'l Lab<'l>, size: u64) -> Outcome<(Node<'l>, Puppets)> {
     Ok((node, puppets))
 }
 
-/// Takes the one Ready that must be there; its number.
+/// Takes the one Ready that must be there, and stores it; its number.
 fn take(node: &mut Node, why: &str) -> Outcome<u64> {
-    let taken = node.ready()?;
+    let number = take_only(node, why)?;
+    node.advance()?;
+    Ok(number)
+}
+
+/// Takes the one Ready that must be there; its number.
+fn take_only(node: &mut Node, why: &str) -> Outcome<u64> {
+    let taken = node.take()?;
     expect::that(
         taken.is_some(),
         "there is no Ready",
@@ -39,6 +51,146 @@ fn take(node: &mut Node, why: &str) -> Outcome<u64> {
         "something has happened that must be written",
     )?;
     Ok(taken.map_or(0, |taken| taken.number))
+}
+
+/// The durable log must have these terms.
+fn on_disk(node: &Node, terms: &[u64], why: &str) -> Outcome {
+    let image = node.disk.durable();
+    expect::that(
+        image.terms() == terms,
+        format!("the log on n{}'s disk is not as it must be", node.id),
+        format!("{why}: expected {}", notation::log(terms)),
+        format!(
+            "everything is durable now, and its disk holds {}",
+            notation::entries(&image.entries)
+        ),
+    )
+}
+
+/// Between taking a Ready and advancing it the driver writes, and the world goes on: new entries come. They were not
+/// in that Ready, so they are not stored with it. A node that takes them for stored never hands them out, and
+/// acknowledges what is on no disk.
+///
+/// Hint: `advance` moves each cursor by what the Ready held, not by how things are now.
+fn what_comes_while_a_ready_is_stored_comes_with_the_next(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 1)?;
+    let mut expected = vec![1];
+    for round in 1..=3 {
+        let _ = node.propose(b"before the Ready")?;
+        let number = take_only(&mut node, "a proposal was made")?;
+        let _ = node.propose(b"while it is stored")?;
+        node.advance()?;
+        node.persisted(number)?;
+        node.settle()?;
+        expected.extend([1, 1]);
+        on_disk(
+            &node,
+            &expected,
+            &format!(
+                "{round} times a proposal came before a Ready, and one before it was advanced"
+            ),
+        )?;
+    }
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.deliver(&append(2, 1, 1, (0, 0), entries(1, &[1])).into())?;
+    let number = take_only(&mut node, "it got [1@1]")?;
+    node.deliver(&append(2, 1, 1, (1, 1), entries(2, &[1, 1])).into())?;
+    node.advance()?;
+    node.persisted(number)?;
+    node.settle()?;
+    on_disk(&node, &[1, 1, 1], "[1@1] came before a Ready, [2..3@1] before it was advanced")
+}
+
+/// While a Ready is stored, the commit index rises. What is committed since was not handed out with that Ready, so it
+/// comes with the next one. A node that takes it for handed out never applies it: the replicas drift apart, and
+/// nobody says a word.
+///
+/// Hint: remember in the Ready's record how far it went.
+fn commits_that_come_while_a_ready_is_stored_come_with_the_next(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.tell(append(2, 1, 1, (0, 0), entries(1, &[1; 6])))?;
+    for commit in [1, 3, 5] {
+        node.deliver(&heartbeat(2, 1, 1, commit).into())?;
+        let number = take_only(&mut node, "the commit index has risen")?;
+        node.deliver(&heartbeat(2, 1, 1, commit + 1).into())?;
+        node.advance()?;
+        node.persisted(number)?;
+        node.settle()?;
+        let seen: Vec<u64> = node.executed.iter().map(|entry| entry.index).collect();
+        let expected: Vec<u64> = (1..=commit + 1).collect();
+        expect::that(
+            seen == expected,
+            "entries that were committed while a Ready was stored are not handed out",
+            format!("{commit} was committed before a Ready, {} before it was advanced", commit + 1),
+            format!("handed out were {seen:?}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// While a Ready is stored, a new leader replaces what is in it. The old entries are stored then, the new ones are not: a
+/// node that compares indices alone never writes them.
+///
+/// Hint: index *and* term of the Ready's last entry.
+fn an_entry_that_is_replaced_while_it_is_stored_is_written_anew(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3).log(&[1]))?;
+    node.deliver(&append(2, 1, 2, (1, 1), entries(2, &[2, 2])).into())?;
+    let number = take_only(&mut node, "it got [2..3@2]")?;
+    node.deliver(&append(3, 1, 3, (1, 1), entries(2, &[3, 3])).into())?;
+    node.advance()?;
+    node.persisted(number)?;
+    node.settle()?;
+    let why = "[2..3@2] came before a Ready, and [2..3@3] in their place before it was advanced";
+    on_disk(&node, &[1, 3, 3], why)
+}
+
+/// While a Ready is stored, a message brings a higher term. It was not in that Ready: it has to be written before
+/// anything is said in it.
+///
+/// Hint: what the driver knows is the hard state of the Ready that it advanced, not the node's own.
+fn a_term_that_comes_while_a_ready_is_stored_comes_with_the_next(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3))?;
+    node.deliver(&append(2, 1, 1, (0, 0), entries(1, &[1])).into())?;
+    let number = take_only(&mut node, "it got [1@1]")?;
+    node.deliver(&request_vote(3, 1, 5, (1, 1)).into())?;
+    node.advance()?;
+    node.persisted(number)?;
+    node.settle()?;
+    let hard = node.disk.durable().hard;
+    expect::that(
+        (hard.term, hard.vote) == (5, 3),
+        "a vote that was given while a Ready was stored is on no disk",
+        "[1@1] came before a Ready; n3 asked for its vote in term 5 before it was advanced",
+        format!("its disk holds {}", notation::hard_state(&hard)),
+    )
+}
+
+/// A driver may drop a Ready: its write failed, and it tries again. Taking is not storing: what the dropped one asked
+/// to be stored comes again with the next one.
+///
+/// Hint: the cursors move in `advance`, not in `ready`.
+fn a_ready_that_was_dropped_comes_again(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3).log(&[1]))?;
+    node.deliver(&append(2, 1, 4, (1, 1), entries(2, &[4, 4])).into())?;
+    take_only(&mut node, "it got [2..3@4]")?;
+    let number = take_only(&mut node, "its Ready was dropped")?;
+    node.advance()?;
+    node.persisted(number)?;
+    node.settle()?;
+    let why = "[2..3@4] came, its Ready was dropped, and the next one was stored";
+    on_disk(&node, &[1, 4, 4], why)?;
+    let hard = node.disk.durable().hard;
+    expect::that(
+        hard.term == 4,
+        "a term is on no disk: it was in a Ready that was dropped",
+        why,
+        format!("its disk holds {}", notation::hard_state(&hard)),
+    )
 }
 
 /// Between a Ready and the word that it is durable, new entries come. They are not durable with it: they

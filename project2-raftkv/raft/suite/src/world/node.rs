@@ -1,7 +1,7 @@
 //! One node that can be asked, crashed and restarted.
 //!
-//! By hand: [`Node::ready`], [`Node::persisted`] and [`Node::applied`] one at a time, to see what a node
-//! does in between. Or in one go: [`Node::settle`] takes every Ready, makes it durable, applies it, and
+//! By hand: [`Node::ready`] (or [`Node::take`] and [`Node::advance`]), [`Node::persisted`] and
+//! [`Node::applied`] one at a time, to see what a node does in between. Or in one go: [`Node::settle`] takes every Ready, makes it durable, applies it, and
 //! returns what left the node; [`Node::tell`], [`Node::ticks`] and the like end with it.
 //!
 //! What one node must keep by itself is checked on every answer; see [`Discipline`].
@@ -56,6 +56,8 @@ pub struct Node<'l> {
     pub disk: Disk,
     /// What it must keep by itself.
     pub discipline: Discipline,
+    /// The Ready that was taken last, until it is stored.
+    taken: Option<Taken>,
     /// Messages that wait for their Ready to be durable.
     held: Vec<(u64, Vec<Mail>)>,
     /// Everything that was applied in this life, in order; snapshots are not in it.
@@ -81,6 +83,7 @@ impl<'l> Node<'l> {
             discipline: Discipline::new(config.id, 0),
             config,
             disk: Disk::new(image),
+            taken: None,
             held: Vec::new(),
             executed: Vec::new(),
             reads: Vec::new(),
@@ -98,6 +101,7 @@ impl<'l> Node<'l> {
         self.link = Some(self.lab.launch()?);
         self.config.applied = applied;
         self.discipline = Discipline::new(self.id, applied);
+        self.taken = None;
         self.held.clear();
         self.executed.clear();
         self.reads.clear();
@@ -114,6 +118,7 @@ impl<'l> Node<'l> {
     /// Kills it. Of the Readys that waited for the disk, the first `lucky` are there nevertheless.
     pub fn kill(&mut self, lucky: usize) {
         self.link = None;
+        self.taken = None;
         self.held.clear();
         self.disk.crash(lucky);
     }
@@ -185,26 +190,47 @@ impl<'l> Node<'l> {
     /// # Errors
     /// As [`Node::boot`].
     pub fn ready(&mut self) -> Outcome<Option<Taken>> {
+        let taken = self.take()?;
+        self.advance()?;
+        Ok(taken)
+    }
+
+    /// Takes a Ready, if there is one, and does nothing about it yet. If the next thing is not
+    /// [`Node::advance`], it was dropped.
+    ///
+    /// # Errors
+    /// As [`Node::boot`].
+    pub fn take(&mut self) -> Outcome<Option<Taken>> {
         let out = match self.say(Input::Ready)? {
             Effect::Idle => return Ok(None),
             Effect::Ready(out) => *out,
             other => return Err(nonsense(Some(&other))),
         };
-        let taken = self.take(out)?;
+        let taken = self.decoded(out)?;
         self.discipline.on_ready(&self.disk, &taken)?;
-        let write = Write {
-            hard_state: taken.hard_state,
-            entries: taken.entries.clone(),
-            snapshot: taken.snapshot.clone(),
-        };
-        self.disk.write(taken.number, write);
-        self.held.push((taken.number, taken.persisted_messages.clone()));
-        self.executed.extend_from_slice(&taken.committed);
-        self.reads.extend_from_slice(&taken.reads);
+        self.taken = Some(taken.clone());
         Ok(Some(taken))
     }
 
-    fn take(&self, out: ReadyOut) -> Outcome<Taken> {
+    /// Puts the Ready that was taken into the disk's queue, and tells the node.
+    ///
+    /// # Errors
+    /// As [`Node::boot`].
+    pub fn advance(&mut self) -> Outcome {
+        let Some(taken) = self.taken.take() else { return Ok(()) };
+        let write = Write {
+            hard_state: taken.hard_state,
+            entries: taken.entries,
+            snapshot: taken.snapshot,
+        };
+        self.disk.write(taken.number, write);
+        self.held.push((taken.number, taken.persisted_messages));
+        self.executed.extend_from_slice(&taken.committed);
+        self.reads.extend_from_slice(&taken.reads);
+        self.done(Input::Advance)?.map_err(refused("Advance"))
+    }
+
+    fn decoded(&self, out: ReadyOut) -> Outcome<Taken> {
         let mails = |all: Vec<ByteBuf>| -> Outcome<Vec<Mail>> {
             all.into_iter()
                 .map(|bytes| {
