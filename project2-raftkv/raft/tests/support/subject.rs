@@ -17,8 +17,13 @@ pub enum Node {
     Absent,
     /// Stages 2AA and 2AB: there is no `RawNode` yet.
     ByHand(Box<ByHand>),
-    /// With the Ready that was taken last, until it is stored.
-    Whole(Box<RawNode<MemStorage>>, Option<Ready>),
+    Whole(Box<Whole>),
+}
+
+/// A node, and the Ready that was taken last, until it is stored.
+pub struct Whole {
+    node: RawNode<MemStorage>,
+    taken: Option<Ready>,
 }
 
 impl Subject<RaftNode> for Node {
@@ -29,13 +34,13 @@ impl Subject<RaftNode> for Node {
                 Effect::Done(started.map_err(|error| error.to_string()))
             }
             (input, Node::ByHand(node)) => node.handle(input),
-            (input, Node::Whole(node, taken)) => handle(node, taken, input),
+            (input, Node::Whole(whole)) => handle(whole, input),
             (_, Node::Absent) => panic!("the judge speaks to a node that it did not start"),
         };
         match self {
             Node::Absent => {}
             Node::ByHand(node) => node.check_invariants(),
-            Node::Whole(node, _) => node.check_invariants(),
+            Node::Whole(whole) => whole.node.check_invariants(),
         }
         vec![effect]
     }
@@ -69,11 +74,13 @@ fn start(config: protocol::Config, durable: Durable) -> Result<Node, Error> {
     }
     Ok(match level {
         Level::Election | Level::Log => Node::ByHand(Box::new(ByHand::new(config, store, level)?)),
-        Level::Node => Node::Whole(Box::new(RawNode::new(config, store)?), None),
+        Level::Node => {
+            Node::Whole(Box::new(Whole { node: RawNode::new(config, store)?, taken: None }))
+        }
     })
 }
 
-fn handle(node: &mut RawNode<MemStorage>, taken: &mut Option<Ready>, input: Input) -> Effect {
+fn handle(Whole { node, taken }: &mut Whole, input: Input) -> Effect {
     let done = |result: Result<(), Error>| Effect::Done(result.map_err(|error| error.to_string()));
     match input {
         Input::Start(..) => unreachable!("handled above"),
