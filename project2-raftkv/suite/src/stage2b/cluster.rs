@@ -4,12 +4,13 @@ use sim::cluster::faults::{Chaos, Cut, Fault, Who};
 use sim::cluster::plan::Mix;
 use sim::cluster::protocol::Cluster;
 use sim::cluster::setup::SECOND;
-use sim::failure::{Failure, Outcome};
+use sim::failure::Outcome;
 use sim::harness::{Run, Test};
 use sim::history::{Op, OpResult};
 use sim::scenario::Scenario;
 use sim::world::World;
 
+use super::{expect, world};
 use crate::config::StoreConfig;
 use crate::dialect::dialect;
 
@@ -26,23 +27,6 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         everything_at_once,
         the_same_seed_gives_the_same_run,
     )
-}
-
-fn world<'w, 'a>(run: &'w mut Run<'a, Cluster>, count: u64) -> Outcome<World<'w, 'a>> {
-    World::new(run, StoreConfig::new(count).setup(), dialect())
-}
-
-fn expect(world: &mut World<'_, '_>, node: u64, op: Op, wanted: &OpResult) -> Outcome {
-    let text = op.to_string();
-    let end = world.call(1, op, node)?;
-    if end.result() == Some(wanted) {
-        return Ok(());
-    }
-    Err(Failure::broke(
-        "a request in a calm world was not served as it must be",
-        format!("client 1 asked n{node}, the leader, to {text}: the answer must be {wanted}"),
-        format!("it was {end:?}"),
-    ))
 }
 
 /// A group of one needs nobody's leave, but its own disk's: entries are committed when they are durable here.

@@ -25,14 +25,14 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
 }
 
 /// Stores that cut their logs after a few entries, and install snapshots at once or in pieces.
-fn config(count: u64, at_once: bool) -> StoreConfig {
+pub(super) fn config(count: u64, at_once: bool) -> StoreConfig {
     let install_at_once = if at_once { 1 << 20 } else { 0 };
     StoreConfig { gc_entries: 8, install_at_once, ..StoreConfig::new(count) }
 }
 
-const WRITES: Mix = Mix { gets: 2, puts: 8, cas: 2, deletes: 1, value: 60, ..Mix::KV };
+pub(super) const WRITES: Mix = Mix { gets: 2, puts: 8, cas: 2, deletes: 1, value: 60, ..Mix::KV };
 
-fn put(world: &mut World<'_, '_>, leader: u64, number: u32) -> Outcome {
+pub(super) fn put(world: &mut World<'_, '_>, leader: u64, number: u32) -> Outcome {
     let (key, value) = (format!("k{}", number % 20), format!("value {number}"));
     let end = world.call(1, Op::Put(key.into(), value.into()), leader)?;
     if end.result() == Some(&OpResult::Written) {
@@ -47,7 +47,7 @@ fn put(world: &mut World<'_, '_>, leader: u64, number: u32) -> Outcome {
 
 /// Cuts off a follower until the others have cut their logs behind what it has. Returns the follower, and the fault that
 /// keeps it away.
-fn leave_behind(world: &mut World<'_, '_>) -> Outcome<(u64, usize, u64)> {
+pub(super) fn leave_behind(world: &mut World<'_, '_>) -> Outcome<(u64, usize, u64)> {
     let leader = world.await_leader(5 * SECOND)?;
     put(world, leader, 0)?;
     let follower = (1..=3).find(|&node| node != leader).unwrap_or(1);
@@ -69,7 +69,7 @@ fn leave_behind(world: &mut World<'_, '_>) -> Outcome<(u64, usize, u64)> {
     Ok((follower, away, leader))
 }
 
-fn expect_caught_up(world: &mut World<'_, '_>, follower: u64, leader: u64) -> Outcome {
+pub(super) fn expect_caught_up(world: &mut World<'_, '_>, follower: u64, leader: u64) -> Outcome {
     let caught_up = |world: &World<'_, '_>| {
         let applied = |node| world.view(node, 1).map_or(0, |view| view.applied);
         applied(follower) > 0 && applied(follower) >= applied(leader)
