@@ -27,7 +27,8 @@
 //!   1. Send      n1@6 -> n2, n3 Append base=8@6 [9@6]      before store 1's own disk has it: the disks write side by side
 //!   2. WriteLog  [9@6], last_index = 9                     one fsync, whatever else is in the round
 //!      ... log_written: consensus counts this store's copy. n2@6 -> n1 Accept 9: a majority, entry 9 is committed
-//!   3. CommitKv  {k = v, applied = 9}                      no fsync: the log would bring it again
+//!   3. WriteKv   {k = v, applied = 9}                      no fsync: the log would bring it again
+//!      ... kv_written: readers see it
 //!   4. Answer    (9, 6) is ours and applied                the client has its answer
 //! ```
 //!

@@ -17,7 +17,7 @@ use super::workers::Done;
 use crate::error::Error;
 use crate::peer::Micros;
 use crate::storage::Inbox;
-use crate::store::{Effect, LogWrite, RegionJob, Request, answer};
+use crate::store::{Effect, KvWrite, LogWrite, RegionJob, Request, answer};
 use crate::{Result, Store};
 
 /// How many inputs may wait for the loop. Beyond that, whoever has one waits for room.
@@ -81,6 +81,7 @@ pub(super) struct Driver {
     pub(super) store: Store,
     pub(super) kv: Engine,
     pub(super) log: SyncSender<LogWrite>,
+    pub(super) data: SyncSender<KvWrite>,
     pub(super) region: SyncSender<Box<RegionJob>>,
     pub(super) transport: Transport,
     pub(super) others: BTreeSet<u64>,
@@ -149,6 +150,7 @@ impl Driver {
     fn done(&mut self, done: Done) -> Result<bool> {
         match done {
             Done::Log(result) => self.store.log_written(result?)?,
+            Done::Kv(result) => result.and_then(|()| self.store.kv_written())?,
             Done::Region(done) => self.store.region_done(done)?,
         }
         Ok(true)
@@ -188,7 +190,7 @@ impl Driver {
         match effect {
             Effect::Send(message) => self.transport.send(*message),
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
-            Effect::CommitKv { batch, durability } => self.kv.write(&batch, durability)?,
+            Effect::WriteKv(write) => self.data.send(write).map_err(|_| gone())?,
             Effect::Answer(given) => answer(given, &self.kv)?,
             Effect::Met(callback, welcome) => callback.complete(welcome),
             Effect::Region(job) => self.region.send(job).map_err(|_| gone())?,

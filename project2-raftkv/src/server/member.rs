@@ -96,6 +96,7 @@ impl Member {
             store,
             kv: kv.clone(),
             log: workers::log_writer(log, done.clone())?,
+            data: workers::kv_writer(kv.clone(), done.clone())?,
             region: workers::region_worker(kv, done)?,
             transport: Transport::new(others.clone(), me, inputs.clone()),
             others: others.into_keys().collect(),

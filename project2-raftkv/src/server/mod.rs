@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   clients ──gRPC──> TikvService ─ RawApi ─ RaftStorage ──┐ inbox (bounded)        ┌──> log writer thread ──> raft.redb
-//!   stores ───gRPC──> RaftService ─────────────────────────┴──> loop thread: Store ─┼──> region worker thread
-//!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┘ and, in its own hands, kv.redb
+//!   stores ───gRPC──> RaftService ─────────────────────────┴──> loop thread: Store ─┼──> kv writer thread ───> kv.redb
+//!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┴──> region worker thread ──> kv.redb
 //! ```
 //!
 //! - [`Member`]: one member of the group, put together.
 //! - `driver`: the loop. Takes what has come, all of it, makes one round, carries out its effects in order.
-//! - `workers`: the log writer (everything that waits becomes one commit) and the region worker.
+//! - `workers`: the log writer (everything that waits becomes one commit), the kv writer, and the region worker.
 //! - `transport`: to each other store a bounded queue and a connection of its own, so that a slow or dead one holds up
 //!   nobody; back-off between attempts; a snapshot on a stream of its own.
 //! - `service`: what other stores and clients ask of us.
@@ -20,6 +20,7 @@
 //! |---|---|---|
 //! | into the loop | 4096 | clients' calls and other stores' streams wait |
 //! | to the log writer | 64 | the loop waits: the disk is the limit |
+//! | to the kv writer | 1 | never: the store asks for one commit at a time |
 //! | to the region worker | 16 | the loop waits |
 //! | to another store | 4096 messages | the message is dropped; Raft sends again what matters |
 //!

@@ -1,4 +1,4 @@
-//! The two threads that do slow work: one writes the log, one scans and installs.
+//! The threads that do slow work: one writes the log, one the data, one scans and installs.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::Result;
 use crate::error::Error;
 use crate::log_store::{LogBatch, LogStore};
-use crate::store::{JobDone, LogWrite, RegionJob};
+use crate::store::{JobDone, KvWrite, LogWrite, RegionJob};
 
 /// How many log writes may wait. Whatever waits is merged into one commit, so that this bounds memory, not speed.
 const LOG_QUEUE: usize = 64;
@@ -25,6 +25,8 @@ const REGION_QUEUE: usize = 16;
 pub(super) enum Done {
     /// All log writes up to this one are durable, or the disk failed.
     Log(Result<u64>),
+    /// The write to the data is committed, or the disk failed.
+    Kv(Result<()>),
     /// A job of the region worker.
     Region(JobDone),
 }
@@ -61,6 +63,20 @@ fn write_logs(log: &dyn LogStore, incoming: &Receiver<LogWrite>, done: &Unbounde
             return;
         }
     }
+}
+
+/// Starts the writer of the data. It ends when its queue is dropped.
+pub(super) fn kv_writer(kv: Engine, done: UnboundedSender<Done>) -> Result<SyncSender<KvWrite>> {
+    // The store asks for one at a time.
+    let (queue, incoming) = sync_channel::<KvWrite>(1);
+    spawn("kv writer", move || {
+        while let Ok(write) = incoming.recv() {
+            if done.send(Done::Kv(write.run(&kv))).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(queue)
 }
 
 /// Starts the region worker. It ends when its queue is dropped.

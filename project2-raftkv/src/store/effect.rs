@@ -1,16 +1,19 @@
 //! What a store wants done, in the order in which it must be done.
 //!
 //! A store decides; whoever drives it has the hands. [`Effect`]s come in a list, and the list *is* the rule: what stands
-//! behind a commit may rest on it, and if something fails nothing behind it may be done. So "the data is visible before
-//! its writer is answered" is not a matter of care in a driver, it is the order of two elements.
+//! behind another may rest on it, and if something fails nothing behind it may be done.
 //!
 //! | effect | may be done elsewhere, later | and comes back as |
 //! |---|---|---|
 //! | `Send` | the transport | (`unreachable`) |
 //! | `WriteLog` | the log writer, in order | `log_written` |
-//! | `CommitKv`, `Answer`, `Met` | no: now, before what follows | |
+//! | `WriteKv` | the kv writer, one at a time | `kv_written` |
+//! | `Answer`, `Met` | no: now, before what follows | |
 //! | `Region` | the region worker, in order | `region_done` |
 //! | `Stream` | the transport, on a connection of its own | `snapshot_sent` |
+//!
+//! What rests on work that is done elsewhere is no effect yet: the store holds it until the work comes back. So "the data
+//! is visible before its writer is answered" is no matter of care in a driver.
 
 use std::sync::Arc;
 
@@ -31,13 +34,8 @@ pub enum Effect {
     Send(Box<RaftMessage>),
     /// Commit this to the log, after all such before it; then say [`log_written`](super::Store::log_written).
     WriteLog(LogWrite),
-    /// Commit this to the data, now.
-    CommitKv {
-        /// What to write.
-        batch: WriteBatch,
-        /// Whether it must survive a crash by itself.
-        durability: Durability,
-    },
+    /// Commit this to the data; then say [`kv_written`](super::Store::kv_written). No other comes before that.
+    WriteKv(KvWrite),
     /// Answer, now: [`answer`] does it.
     Answer(Answer),
     /// Tell whoever asked about a store's disk.
@@ -55,6 +53,25 @@ pub struct LogWrite {
     pub id: u64,
     /// What to write.
     pub batch: LogBatch,
+}
+
+/// One commit of the data.
+#[derive(Debug)]
+pub struct KvWrite {
+    /// What to write.
+    pub batch: WriteBatch,
+    /// Whether it must survive a crash by itself.
+    pub durability: Durability,
+}
+
+impl KvWrite {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The disk's. The store must stop then.
+    pub fn run(&self, kv: &Engine) -> Result<()> {
+        Ok(kv.write(&self.batch, self.durability)?)
+    }
 }
 
 /// Work for the region worker.

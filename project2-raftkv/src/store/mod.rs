@@ -2,16 +2,17 @@
 //!
 //! Something happens ([`Store::tick`], [`Store::message`], [`Store::request`], `log_written`, ...), as often as it likes;
 //! then [`Store::poll`] makes a *round* of it and returns what is to be done, as a list of [`Effect`]s. However many
-//! proposals and messages came in between, a round is one commit of the log and one of the data.
+//! proposals and messages came in between, a round is one commit of the log, and at most one of the data.
 //!
 //! The list is in the order that makes it safe (rules R1 to R5 of the design):
 //!
 //! ```text
 //!   Send*          what may leave whatever the disk does: a leader's appends, above all
 //!   WriteLog       entries and hard states; `log_written` brings the promises that wait for it
-//!   CommitKv       data and apply state of entries that are durable already (R1); unsynced as a rule, since the log
-//!                  would bring them again (R2)
-//!   WriteLog       entries that may go, only behind a CommitKv that synced (R4)
+//!   WriteKv        data and apply state of entries that are durable already (R1); unsynced as a rule, since the log
+//!                  would bring them again (R2). One is under way at a time: what is applied meanwhile gathers, and
+//!                  `kv_written` brings its answers, and the next one
+//!   WriteLog       entries that may go, only when a WriteKv that synced has come back (R4)
 //!   Answer*        clients; what they are told is visible now
 //!   Region, Stream the slow work
 //! ```
@@ -25,6 +26,7 @@
 //!
 //! - `durable_applied <= applied`: how far the data is durable by itself. The log is never cut behind it.
 //! - Log writes are reported in the order in which they were asked for.
+//! - No reader is let in, and no writer answered, before the data that they rest on is committed.
 //! - After an error nothing may be done any more: the store is dropped, and opened anew from what is durable.
 
 pub mod desk;
@@ -37,14 +39,14 @@ mod snapshots;
 use std::collections::{BTreeMap, VecDeque};
 
 use proto::raft_serverpb::RaftMessage;
-use standalone::engine::{CF_DEFAULT, Durability, WriteBatch};
+use standalone::engine::{CF_DEFAULT, WriteBatch};
 
 pub use desk::Request;
-pub use effect::{Effect, JobDone, LogWrite, RegionJob, SnapStream, answer};
+pub use effect::{Effect, JobDone, KvWrite, LogWrite, RegionJob, SnapStream, answer};
 pub use limits::Config;
 pub use open::group_id;
 
-use crate::apply::{AdminExec, Applied, Apply, CompactLog};
+use crate::apply::{AdminExec, Applied, Apply, ApplyResult, CompactLog, Compacted};
 use crate::callback::{Callback, Waiter, callback};
 use crate::node::Node;
 use crate::observer::{PeerObserver, PeerView};
@@ -60,6 +62,19 @@ struct Writing {
     ready: Option<u64>,
 }
 
+/// What rests on a commit of the data.
+#[derive(Default)]
+struct Resting {
+    /// What was applied into it.
+    applied: Vec<ApplyResult<Compacted>>,
+    /// To be done when it is durable, too.
+    effects: Vec<Effect>,
+    /// How far the data is with it.
+    upto: u64,
+    /// Whether it is synced.
+    synced: bool,
+}
+
 /// One store. See the module.
 pub struct Store {
     config: Config,
@@ -71,7 +86,11 @@ pub struct Store {
     desk: Desk,
     /// What has gathered for the next round.
     round: Round,
+    /// What the next commit of the data will hold, and what rests on it.
     data: WriteBatch,
+    resting: Resting,
+    /// What rests on the commit that is under way.
+    committing: Option<Resting>,
     outbox: Vec<Effect>,
     now: Micros,
     writing: VecDeque<Writing>,
@@ -214,15 +233,16 @@ impl Store {
     pub fn meet(&mut self, store: u64, disk: u64, callback: Callback<bool>) {
         let known = self.known_disks.get(&store).copied();
         let member = self.config.members.contains(&store) && store != self.config.store_id;
-        if member && known.is_none() {
-            // Remembered durably before anybody acts on it.
-            let mut batch = WriteBatch::new();
-            batch.put(CF_DEFAULT, keys::known_disk_key(store), disk.to_be_bytes());
-            self.outbox.push(Effect::CommitKv { batch, durability: Durability::Immediate });
-            self.known_disks.insert(store, disk);
-        }
         let welcome = member && known.is_none_or(|known| known == disk);
-        self.outbox.push(Effect::Met(callback, welcome));
+        if member && known.is_none() {
+            self.data.put(CF_DEFAULT, keys::known_disk_key(store), disk.to_be_bytes());
+            self.known_disks.insert(store, disk);
+            // Remembered durably before anybody acts on it.
+            self.resting.effects.push(Effect::Met(callback, welcome));
+            self.resting.synced = true;
+        } else {
+            self.outbox.push(Effect::Met(callback, welcome));
+        }
     }
 
     /// Whether this disk was accepted by all other members once. Until then it may be a new disk under an old name, and
@@ -234,9 +254,8 @@ impl Store {
 
     /// All other members have accepted this store's disk.
     pub fn join(&mut self) {
-        let mut batch = WriteBatch::new();
-        batch.put(CF_DEFAULT, keys::known_disk_key(0), [1]);
-        self.outbox.push(Effect::CommitKv { batch, durability: Durability::Immediate });
+        self.data.put(CF_DEFAULT, keys::known_disk_key(0), [1]);
+        self.resting.synced = true;
         self.joined = true;
     }
 

@@ -68,6 +68,8 @@ impl Store {
             desk: Desk::default(),
             round: Round::default(),
             data: WriteBatch::new(),
+            resting: super::Resting::default(),
+            committing: None,
             outbox: Vec::new(),
             now,
             writing: std::collections::VecDeque::new(),

@@ -5,7 +5,7 @@ use std::mem;
 use proto::eraftpb::MessageType;
 use standalone::engine::{Durability, WriteBatch};
 
-use super::{Effect, LogWrite, Store, Writing};
+use super::{Effect, KvWrite, LogWrite, Store, Writing};
 use crate::Result;
 use crate::apply::Compacted;
 use crate::log_store::{LogBatch, LogOp};
@@ -36,6 +36,18 @@ impl Store {
         for task in mem::take(&mut self.round.apply) {
             let result = self.apply.apply(task, &mut self.data)?;
             self.unsynced += result.written;
+            self.resting.applied.push(result);
+        }
+        Ok(())
+    }
+
+    /// The data is committed, and readers see it: whoever waited for that goes on.
+    ///
+    /// # Errors
+    /// The store is broken.
+    pub fn kv_written(&mut self) -> Result<()> {
+        let Some(done) = self.committing.take() else { return Ok(()) };
+        for result in done.applied {
             for observer in &mut self.observers {
                 observer.applied(result.region, result.applied_index, result.written);
             }
@@ -43,6 +55,10 @@ impl Store {
                 self.peer.on_compacted(truncated);
                 self.gc_waits = Some(truncated.index);
             }
+        }
+        self.outbox.extend(done.effects);
+        if done.synced {
+            self.on_synced(done.upto);
         }
         Ok(())
     }
@@ -61,7 +77,7 @@ impl Store {
         self.write_log(round.log, round.ready);
         // R1: what is applied was durable before this round. R2: so it need not be synced now.
         self.commit_data();
-        // Behind the commit: who is told that it is written can read it.
+        // What these are told was committed before this round: who is told that it is written can read it.
         self.outbox.extend(round.answers.into_iter().map(Effect::Answer));
         self.begin_transfers(round.restore, round.build);
         // END SOLUTION
@@ -87,15 +103,20 @@ impl Store {
         self.outbox.push(Effect::WriteLog(LogWrite { id, batch }));
     }
 
-    /// Commits the round's data, and syncs it if it is time (R5). Only what is synced lets the log be cut (R4).
+    /// Commits the data that has gathered, unless a commit is under way, and syncs it if it is time (R5).
     ///
-    /// You will need `self.data`, `self.flush_is_due`, and [`Apply::save`](crate::apply::Apply::save): a sync needs
-    /// something to commit. What else changes when everything that is applied is durable?
+    /// You will need `self.data`, `self.resting`, `self.flush_is_due`, and
+    /// [`Apply::save`](crate::apply::Apply::save): a sync needs something to commit.
     fn commit_data(&mut self) {
         // BEGIN SOLUTION 2B.round
-        let flush = self.flush_is_due();
+        if self.committing.is_some() {
+            return;
+        }
+        let mut resting = mem::take(&mut self.resting);
+        resting.synced |= self.flush_is_due();
+        resting.upto = self.apply.state().applied_index;
         let mut batch = mem::replace(&mut self.data, WriteBatch::new());
-        if flush && batch.is_empty() {
+        if resting.synced && batch.is_empty() {
             self.apply.save(&mut batch);
         }
         if batch.is_empty() {
@@ -103,19 +124,23 @@ impl Store {
         }
         // Small writes count, too: each is a page or two.
         self.unsynced += 1;
-        let durability = if flush { Durability::Immediate } else { Durability::None };
-        self.outbox.push(Effect::CommitKv { batch, durability });
-        if flush {
-            self.unsynced = 0;
-            self.flushed_at = self.now;
-            self.durable_applied = self.apply.state().applied_index;
-            if let Some(index) = self.gc_waits.take() {
-                let region = self.apply.region().id;
-                let ops = vec![LogOp::Compact { region, index }];
-                self.write_log(LogBatch { ops, sync: false }, None);
-            }
+        if resting.synced {
+            (self.unsynced, self.flushed_at) = (0, self.now);
         }
+        let durability = if resting.synced { Durability::Immediate } else { Durability::None };
+        self.committing = Some(resting);
+        self.outbox.push(Effect::WriteKv(KvWrite { batch, durability }));
         // END SOLUTION
+    }
+
+    /// The data is durable up to here by itself: only that lets the log be cut (R4).
+    fn on_synced(&mut self, upto: u64) {
+        self.durable_applied = self.durable_applied.max(upto);
+        if let Some(index) = self.gc_waits.take() {
+            let region = self.apply.region().id;
+            let ops = vec![LogOp::Compact { region, index }];
+            self.write_log(LogBatch { ops, sync: false }, None);
+        }
     }
 
     /// R5: every second, every 32 MiB, or when the log waits to be cut; never while a snapshot replaces the data, whose

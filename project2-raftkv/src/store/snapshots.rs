@@ -21,8 +21,11 @@ pub(super) struct Transfers {
     incoming: Option<Incoming>,
     /// Bytes that lie staged for a snapshot that consensus has accepted.
     staged: u64,
-    /// The installation that runs: the index, and what goes into the log when it is done.
+    /// The installation that runs, or waits for the last parts to be committed, and what goes into the log when it is
+    /// done.
     restoring: Option<(Install, LogBatch)>,
+    /// It waits.
+    restore_waits: bool,
     /// Ticks since a snapshot was sent to a store of which nothing was heard.
     sent: BTreeMap<u64, u64>,
     /// Ticks for which a built snapshot was held.
@@ -99,8 +102,15 @@ impl Store {
             let (bytes, at_once) = (self.transfers.staged, self.config.install_at_once);
             let install = Install { at_once, bytes, ..install };
             self.transfers.staged = 0;
-            self.transfers.restoring = Some((install.clone(), then));
-            self.outbox.push(Effect::Region(Box::new(RegionJob::Install(install))));
+            self.transfers.restoring = Some((install, then));
+            self.transfers.restore_waits = true;
+        }
+        // The worker looks for the parts in the data, and finds what is committed.
+        if self.committing.is_none()
+            && mem::take(&mut self.transfers.restore_waits)
+            && let Some((install, _)) = &self.transfers.restoring
+        {
+            self.outbox.push(Effect::Region(Box::new(RegionJob::Install(install.clone()))));
         }
     }
 

@@ -8,7 +8,7 @@ use prost::Message as _;
 use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
 use raftkv::log_store::{LogStore, RedbLog};
 use raftkv::peer::GcLimits;
-use raftkv::store::{Config, Effect as Wanted, LogWrite, RegionJob, SnapStream, answer};
+use raftkv::store::{Config, Effect as Wanted, KvWrite, LogWrite, RegionJob, SnapStream, answer};
 use raftkv::{Error, Result, Store};
 use raftkv_suite::config::StoreConfig;
 use redb::StorageBackend as _;
@@ -23,6 +23,7 @@ use super::look::inspect;
 /// Work that the world has not let happen yet.
 enum Job {
     Log(LogWrite),
+    Kv(KvWrite),
     Region(Box<RegionJob>),
     Stream(Box<SnapStream>),
 }
@@ -139,7 +140,8 @@ impl Running {
     fn handle(&mut self, event: Event, now: Micros) -> Result<()> {
         self.calls.set_now(now);
         match event {
-            Event::Open(_) | Event::Look => {}
+            // Nothing happens to a store that is looked at: what it would do belongs to its next event.
+            Event::Open(_) | Event::Look => return Ok(()),
             Event::Tick => self.store.tick(now)?,
             Event::Message { from, channel, bytes } => {
                 self.message(from, channel, &Bytes::from(bytes.into_vec()))?;
@@ -184,6 +186,10 @@ impl Running {
                 self.log.commit(&write.batch)?;
                 self.store.log_written(write.id)
             }
+            Some(Job::Kv(write)) => {
+                write.run(&self.kv)?;
+                self.store.kv_written()
+            }
             Some(Job::Region(job)) => self.store.region_done(job.run(&self.kv)),
             Some(Job::Stream(stream)) => {
                 let to = stream.to_store();
@@ -226,7 +232,7 @@ impl Running {
                 self.recorder.note(Effect::Send { to, channel: Channel::Raft, bytes });
             }
             Wanted::WriteLog(write) => self.ask(Lane::LogWrite, Job::Log(write)),
-            Wanted::CommitKv { batch, durability } => self.kv.write(&batch, durability)?,
+            Wanted::WriteKv(write) => self.ask(Lane::Apply, Job::Kv(write)),
             Wanted::Answer(given) => {
                 answer(given, &self.kv)?;
                 // At once, so that the reply stands in the journal where it left.
