@@ -34,10 +34,9 @@ impl Subject<RaftNode> for Either {
             // raft-rs is complete from the start, so ours has to be.
             config.level = Level::Node;
             // The seed of a node is the run's, times a thousand, and its id.
-            *self = match (config.id + config.seed / 1000).is_multiple_of(2) {
-                true => Either::Ours(Node::default()),
-                false => Either::RaftRs(Box::default()),
-            };
+            let ours = (config.id + config.seed / 1000).is_multiple_of(2);
+            *self =
+                if ours { Either::Ours(Node::default()) } else { Either::RaftRs(Box::default()) };
         }
         match self {
             Either::Ours(node) => node.handle(input),
