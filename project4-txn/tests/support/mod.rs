@@ -1,0 +1,5 @@
+//! What binds the suites to this crate.
+
+pub mod subject;
+mod time;
+mod tricky;
