@@ -45,6 +45,18 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(1..))]
     log_entries: u64,
 
+    /// Campaign without asking first whether anybody would vote for this member
+    #[arg(long)]
+    no_pre_vote: bool,
+
+    /// Lead on without a majority, until somebody else is heard; no leases either. The same on all members
+    #[arg(long)]
+    no_check_quorum: bool,
+
+    /// Ask a majority before each read, instead of relying on clocks that run about alike
+    #[arg(long)]
+    no_leases: bool,
+
     /// What to log, to standard error: error, warn, info, debug, trace, or a filter like `raftkv=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: Targets,
@@ -67,6 +79,9 @@ fn main() -> ExitCode {
         data: args.data,
         cache_bytes: usize::from(args.cache_mib) << 20,
         log_entries: args.log_entries,
+        pre_vote: !args.no_pre_vote,
+        check_quorum: !args.no_check_quorum,
+        lease_read: !args.no_check_quorum && !args.no_leases,
     };
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

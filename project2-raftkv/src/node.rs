@@ -54,6 +54,10 @@ pub trait RaftNode: Send {
     /// The storage failed.
     fn tick(&mut self) -> raftcore::Result<()>;
 
+    /// What time it is, in ticks since this node was started, fractions dropped. Only a lease looks at it: ticks can come
+    /// late, and then nobody else must have been elected meanwhile.
+    fn set_now(&mut self, now: u64);
+
     /// A message has arrived.
     ///
     /// # Errors
@@ -120,6 +124,10 @@ impl RaftNode for Node {
 
     fn tick(&mut self) -> raftcore::Result<()> {
         self.tick()
+    }
+
+    fn set_now(&mut self, now: u64) {
+        self.set_now(now);
     }
 
     fn step(&mut self, message: Message) -> raftcore::Result<()> {

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long one turn measures, after how long a warm-up.
-const TURN: Duration = Duration::from_millis(2000);
+const TURN: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_millis(700);
 
 const CONNECTIONS: usize = 8;

@@ -10,8 +10,8 @@
 //! the leadership that they relied on is over, and their clients know where to go. A read changes nothing, so that
 //! refusing it is always definite.
 //!
-//! With leases switched on in the node, the second step takes no message: consensus answers at once. Nothing changes
-//! here.
+//! With leases switched on in the node, the second step takes no message: consensus answers at once, as long as the time
+//! that it was told ([`RaftNode::set_now`]) is within the lease. Nothing changes here.
 
 use std::collections::VecDeque;
 

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 
-use super::driver::{Driver, Input, Inputs, TICK};
+use super::driver::{Driver, Input, Inputs, TICK, micros};
 use super::pd::{Facade, PeerTopology, Told};
 use super::service::{Introduction, RaftService};
 use super::transport::Transport;
@@ -44,6 +44,13 @@ pub struct Config {
     pub cache_bytes: usize,
     /// At how many entries the log is cut.
     pub log_entries: u64,
+    /// Ask before disturbing.
+    pub pre_vote: bool,
+    /// A leader that hears no majority steps down, and who hears a leader votes for nobody else.
+    pub check_quorum: bool,
+    /// A leader reads without asking anybody, for as long as nobody else can have been elected. Needs `check_quorum`, on
+    /// all members.
+    pub lease_read: bool,
 }
 
 /// A member that runs.
@@ -79,6 +86,10 @@ impl Member {
         setup.new_disk = draw(config.id);
         setup.raft.seed = setup.new_disk;
         setup.gc.entries = config.log_entries;
+        setup.tick = micros(TICK);
+        setup.raft.pre_vote = config.pre_vote;
+        setup.raft.check_quorum = config.check_quorum;
+        setup.raft.lease_read = config.lease_read;
         let Opened { kv, log, mut store } = open(&config.data, config.cache_bytes, &setup)?;
 
         let (views, watched) = watch::channel(None);

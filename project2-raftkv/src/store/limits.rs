@@ -17,6 +17,8 @@ pub struct Config {
     pub members: Vec<u64>,
     /// A number that no other disk has, for one that is new. A disk that is not keeps its own.
     pub new_disk: u64,
+    /// The length of a tick. Leases are measured in time, not in the ticks that have come.
+    pub tick: Micros,
     /// The consensus node; its `id` and `applied` are filled in.
     pub raft: raftcore::Config,
     /// When the log is cut.
@@ -37,7 +39,7 @@ pub struct Config {
 
 impl Config {
     /// Store `store_id` of `members`, as a server wants it with ticks of 50 ms: elections after 300 to 600 ms, PreVote
-    /// and CheckQuorum on.
+    /// and CheckQuorum on. Leases are off: they need CheckQuorum on all members.
     pub fn new(store_id: u64, members: Vec<u64>) -> Self {
         let raft = raftcore::Config {
             election_tick: 6,
@@ -53,6 +55,7 @@ impl Config {
             store_id,
             members,
             new_disk: 0,
+            tick: 50_000,
             raft,
             gc: GcLimits { entries: 50_000, bytes: 64 << 20 },
             flush_every: 1_000_000,

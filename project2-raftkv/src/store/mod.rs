@@ -92,6 +92,7 @@ pub struct Store {
     /// What rests on the commit that is under way.
     committing: Option<Resting>,
     outbox: Vec<Effect>,
+    began: Micros,
     now: Micros,
     writing: VecDeque<Writing>,
     next_write: u64,
@@ -136,7 +137,7 @@ impl Store {
     /// # Errors
     /// The store is broken: see the module.
     pub fn tick(&mut self, now: Micros) -> Result<()> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.peer.tick(self.now, &mut self.round)?;
         self.tick_transfers();
         self.cut_the_log();
@@ -161,7 +162,7 @@ impl Store {
     /// # Errors
     /// The store is broken.
     pub fn request(&mut self, request: Request, now: Micros, deadline: Micros) -> Result<()> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let held = match request {
             Request::Write(request, callback) => Held::Write(Write { request, callback, deadline }),
             Request::Read(header, callback) => Held::Read(Read { header, callback, deadline }),
@@ -181,6 +182,14 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// It is so late. A lease needs to know before a read relies on it: who was asleep for a while may have been replaced,
+    /// and its ticks do not say so.
+    fn set_now(&mut self, now: Micros) {
+        self.now = self.now.max(now);
+        let ticks = (self.now - self.began) / self.config.tick;
+        self.peer.node_mut().set_now(ticks);
     }
 
     /// Hands a request to the peer, or gives it back.

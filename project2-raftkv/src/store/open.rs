@@ -71,6 +71,7 @@ impl Store {
             resting: super::Resting::default(),
             committing: None,
             outbox: Vec::new(),
+            began: now,
             now,
             writing: std::collections::VecDeque::new(),
             next_write: 0,

@@ -28,5 +28,5 @@ pub fn part_tests() -> Vec<Test<Parts>> {
 
 /// The graded tests of whole stores.
 pub fn tests() -> Vec<Test<Cluster>> {
-    [stage2b::tests(), stage2c::tests()].into_iter().flatten().collect()
+    [stage2b::tests(), stage2b::extra_tests(), stage2c::tests()].into_iter().flatten().collect()
 }

@@ -89,6 +89,7 @@ fn config(open: &Open) -> Config {
     let wanted = StoreConfig::decode(&open.config).expect("the suite's own bytes");
     let mut config = Config::new(open.node, wanted.members);
     config.new_disk = open.seed;
+    config.tick = open.tick;
     config.raft.seed = open.seed;
     config.raft.election_tick = wanted.election_tick;
     config.raft.pre_vote = wanted.disciplined;

@@ -208,6 +208,10 @@ impl RaftNode for Node {
         self.tick()
     }
 
+    fn set_now(&mut self, now: u64) {
+        self.raw.set_now(now);
+    }
+
     fn step(&mut self, message: Message) -> raftcore::Result<()> {
         self.step(message)
     }

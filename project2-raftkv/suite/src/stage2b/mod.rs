@@ -3,6 +3,7 @@
 mod cluster;
 mod disks;
 mod leaders;
+mod leases;
 
 use sim::cluster::protocol::Cluster;
 use sim::failure::{Failure, Outcome};
@@ -16,6 +17,11 @@ use crate::dialect::dialect;
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<Cluster>> {
     [cluster::tests(), leaders::tests(), disks::tests()].into_iter().flatten().collect()
+}
+
+/// Tests of what is extra credit: their core is a hole of stage 2X, so that they stand outside the points.
+pub fn extra_tests() -> Vec<Test<Cluster>> {
+    leases::tests()
 }
 
 /// A world of so many stores.
