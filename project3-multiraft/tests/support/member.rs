@@ -16,6 +16,8 @@ use sim::seam::Subject;
 #[derive(Default)]
 pub struct Member {
     node: Option<MemberNode<MemStorage>>,
+    /// The Ready that was taken last, until it is stored.
+    taken: Option<Ready>,
 }
 
 impl Subject<RaftNode> for Member {
@@ -24,7 +26,7 @@ impl Subject<RaftNode> for Member {
             (Input::Start(config, durable), node) => {
                 done(start(config, durable).map(|started| *node = Some(started)))
             }
-            (input, Some(node)) => handle(node, input),
+            (input, Some(node)) => handle(node, &mut self.taken, input),
             (_, None) => panic!("the judge speaks to a node that it did not start"),
         };
         if let Some(node) = &self.node {
@@ -65,7 +67,11 @@ fn start(
     MemberNode::new(config, store)
 }
 
-fn handle(node: &mut MemberNode<MemStorage>, input: Input) -> Effect {
+fn handle(
+    node: &mut MemberNode<MemStorage>,
+    taken: &mut Option<Ready>,
+    input: Input,
+) -> Effect {
     match input {
         Input::Start(..) => unreachable!("handled above"),
         Input::Tick => done(node.tick()),
@@ -79,7 +85,18 @@ fn handle(node: &mut MemberNode<MemStorage>, input: Input) -> Effect {
         Input::TransferLeader(to) => done(node.transfer_leader(to)),
         Input::Campaign => done(node.campaign()),
         Input::ReadIndex(context) => done(node.mut_raw().read_index(context.into_vec().into())),
-        Input::Ready => ready(node),
+        Input::Ready => {
+            let raw = node.mut_raw();
+            *taken =
+                raw.has_ready().then(|| raw.ready().expect("a storage in memory does not fail"));
+            taken.as_ref().map_or(Effect::Idle, show)
+        }
+        Input::Advance => {
+            if let Some(ready) = taken.take() {
+                store(node, ready);
+            }
+            Effect::Done(Ok(()))
+        }
         // It was stored when it was taken: what may come between is stage 2AC's.
         Input::Advance => Effect::Done(Ok(())),
         Input::Persisted(number) => done(node.mut_raw().on_persist_ready(number)),
@@ -117,13 +134,8 @@ fn apply(node: &mut MemberNode<MemStorage>, change: &ConfChange) -> Effect {
     Effect::Conf(applied.as_ref().map(encode).map_err(ToString::to_string))
 }
 
-fn ready(node: &mut MemberNode<MemStorage>) -> Effect {
-    let raw = node.mut_raw();
-    if !raw.has_ready() {
-        return Effect::Idle;
-    }
-    let mut ready = raw.ready().expect("a storage in memory does not fail");
-    let out = ReadyOut {
+fn show(ready: &Ready) -> Effect {
+    Effect::Ready(Box::new(ReadyOut {
         number: ready.number,
         must_sync: ready.must_sync,
         hard_state: ready.hard_state.as_ref().map(encode),
@@ -137,23 +149,21 @@ fn ready(node: &mut MemberNode<MemStorage>) -> Effect {
             .iter()
             .map(|state| (state.index, state.request_ctx.to_vec().into()))
             .collect(),
-    };
-    store(raw.mut_store(), &mut ready);
-    raw.advance_append_async(ready);
-    Effect::Ready(Box::new(out))
+    }))
 }
 
 /// The storage holds what the node was told is being written; what of it survives is the suite's to know.
-fn store(store: &mut MemStorage, ready: &mut Ready) {
+fn store(node: &mut MemberNode<MemStorage>, mut ready: Ready) {
+    let store = node.mut_raw().mut_store();
     if let Some(snapshot) = ready.snapshot.take() {
         store.apply_snapshot(snapshot);
     }
-    store
-        .append(std::mem::take(&mut ready.entries))
-        .expect("the entries of a Ready follow the log");
+    let entries = std::mem::take(&mut ready.entries);
+    store.append(entries).expect("the entries of a Ready follow the log");
     if let Some(hard_state) = ready.hard_state {
         store.set_hard_state(hard_state);
     }
+    node.mut_raw().advance_append_async(ready);
 }
 
 fn status(node: &MemberNode<MemStorage>) -> Effect {

@@ -5,7 +5,7 @@
 //! - [`world`]: what the tests hold in their hands: a node, puppets around it, a group on a network that
 //!   can be told step by step, and one where everything goes wrong.
 //! - [`monitor`]: what must hold over all nodes, checked after every event.
-//! - [`notation`], [`mail`]: how messages are shown, and how they are built.
+//! - [`notation`], [`mail`], [`members`]: how messages and groups are shown, and how they are built.
 //! - `stage2aa`, `stage2ab`, `stage2ac`, `stage2c`, `stage2x`: the tests, a module for each. A test's doc
 //!   comment is the long form of its failure text.
 //!
@@ -16,6 +16,7 @@
 mod determinism;
 
 pub mod mail;
+pub mod members;
 pub mod monitor;
 pub mod notation;
 pub mod protocol;

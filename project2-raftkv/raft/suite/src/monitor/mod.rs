@@ -9,11 +9,13 @@
 //! | Election Safety; one vote a term and node, over restarts too; votes durable before they leave | [`votes`] |
 //! | Leader Append-Only; Log Matching; an acknowledgement is durable, and stays | [`logs`] |
 //! | Leader Completeness; State Machine Safety; a commit has a durable majority | [`commits`] |
+//! | the members that two nodes decide by are at most one change apart | [`groups`] |
 //! | a read is never older than what was committed when it was asked | [`reads`] |
 //!
 //! What one node must keep by itself is in [`Discipline`](crate::world::node::Discipline).
 
 pub mod commits;
+pub mod groups;
 pub mod logs;
 pub mod reads;
 pub mod votes;
@@ -38,6 +40,8 @@ pub struct Monitors {
     pub logs: logs::Logs,
     /// What is committed, what was applied.
     pub commits: commits::Commits,
+    /// Who the members were, when.
+    pub groups: groups::Groups,
     /// Which reads are under way.
     pub reads: reads::Reads,
 }
@@ -48,7 +52,16 @@ impl Monitors {
     /// # Errors
     /// When two disks contradict each other; then the test is wrong.
     pub fn start(&mut self, nodes: &Nodes<'_>) -> Outcome {
-        nodes.values().try_for_each(|node| self.logs.start(node))
+        nodes.values().try_for_each(|node| self.join(node))
+    }
+
+    /// One more node was started.
+    ///
+    /// # Errors
+    /// As [`Monitors::start`].
+    pub fn join(&mut self, node: &Node<'_>) -> Outcome {
+        self.groups.start(node);
+        self.logs.start(node)
     }
 
     /// A node says this of itself, after an event and before its Readys are taken.
@@ -86,8 +99,17 @@ impl Monitors {
     pub fn on_rest(&mut self, when: When, nodes: &Nodes<'_>, id: u64, status: &Status) -> Outcome {
         if status.role == Role::Leader {
             self.commits.on_leader(when, nodes, id, status.term)?;
+            self.groups.on_leader(when, &nodes[&id], status)?;
         }
         self.commits.on_commit(when, nodes, id, status)
+    }
+
+    /// A node has applied entries; there may be changes of members among them.
+    ///
+    /// # Errors
+    /// As [`Monitors::on_status`].
+    pub fn on_applied(&mut self, when: When, node: &Node<'_>) -> Outcome {
+        self.groups.on_applied(when, node)
     }
 
     /// A message leaves a node.
@@ -104,5 +126,6 @@ impl Monitors {
     pub fn on_crash(&mut self, node: &Node<'_>) {
         self.logs.on_crash(node);
         self.commits.on_crash(node.id);
+        self.groups.on_crash(node.id);
     }
 }

@@ -13,6 +13,7 @@ mod clients;
 mod coverage;
 mod ending;
 mod faults;
+mod members;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,10 @@ enum Event {
     Applied { node: u64, life: u64, index: u64 },
     Report { node: u64, life: u64, to: u64, arrived: bool },
     Restart(u64),
+    // A node is told that it was removed.
+    Tombstone(u64),
+    Change,
+    Transfer,
     Fault,
     Mend,
     Propose,
@@ -68,6 +73,8 @@ pub struct Chaos<'l> {
     // The same for its state machine.
     apply_free: BTreeMap<u64, u64>,
     cut: BTreeSet<(u64, u64)>,
+    // They were removed, and are destroyed. Their disks are kept for the monitors.
+    gone: BTreeSet<u64>,
     healed: bool,
     // What was proposed at a node that thought it led, and was taken.
     proposed: u64,
@@ -110,7 +117,12 @@ impl<'l> Chaos<'l> {
     pub fn new(lab: &'l Lab<'l>, plan: Plan) -> Outcome<Self> {
         let mut nodes = BTreeMap::new();
         for id in 1..=plan.nodes {
-            nodes.insert(id, lab.node(Setup::new(id, plan.nodes).with(|c| plan.configure(c)))?);
+            let mut setup = Setup::new(id, plan.nodes).with(|c| plan.configure(c));
+            if plan.changes > 0 {
+                // As every region's: so whoever joins gets a snapshot, and learns from it who the others are.
+                setup = setup.snapshot(5, 1, b"state at 5");
+            }
+            nodes.insert(id, lab.node(setup)?);
         }
         let mut chaos = Chaos {
             lab,
@@ -126,6 +138,7 @@ impl<'l> Chaos<'l> {
             disk_free: BTreeMap::new(),
             apply_free: BTreeMap::new(),
             cut: BTreeSet::new(),
+            gone: BTreeSet::new(),
             healed: false,
             proposed: 0,
             statuses: BTreeMap::new(),
@@ -141,6 +154,8 @@ impl<'l> Chaos<'l> {
             (Event::Fault, chaos.plan.faults > 0),
             (Event::Propose, chaos.plan.proposals > 0),
             (Event::Read, chaos.plan.reads > 0),
+            (Event::Change, chaos.plan.changes > 0),
+            (Event::Transfer, chaos.plan.transfers > 0),
             (Event::Housekeeping, true),
         ] {
             if on {
@@ -163,7 +178,7 @@ impl<'l> Chaos<'l> {
     }
 
     fn ids(&self) -> Vec<u64> {
-        self.nodes.keys().copied().collect()
+        self.nodes.keys().copied().filter(|id| !self.gone.contains(id)).collect()
     }
 
     fn draw(&mut self, bound: u64) -> u64 {
@@ -181,6 +196,7 @@ impl<'l> Chaos<'l> {
         self.lab.set_clock(now);
         self.lab.note(now);
         match event {
+            Event::Tick(id) if self.gone.contains(&id) => {}
             Event::Tick(id) => {
                 // Clocks differ a little, and they wander.
                 let drift = self.draw(7);
@@ -195,8 +211,7 @@ impl<'l> Chaos<'l> {
             }
             Event::Applied { node, life, index } => {
                 if self.lives[&node] == life {
-                    self.order(node, Input::Applied(index))?;
-                    self.flush(node, index);
+                    self.applied(node, index)?;
                 }
             }
             Event::Report { node, life, to, arrived } => {
@@ -205,6 +220,17 @@ impl<'l> Chaos<'l> {
                 }
             }
             Event::Restart(id) => self.restart(id)?,
+            Event::Tombstone(id) => self.destroy(id),
+            Event::Change => {
+                let pause = 1 + self.draw(2 * self.plan.changes * TICK);
+                self.at(pause, Event::Change);
+                self.change()?;
+            }
+            Event::Transfer => {
+                let pause = 1 + self.draw(2 * self.plan.transfers * TICK);
+                self.at(pause, Event::Transfer);
+                self.transfer()?;
+            }
             Event::Fault => {
                 let pause = self.plan.faults * TICK;
                 let pause = pause / 2 + self.draw(pause);
@@ -227,6 +253,9 @@ impl<'l> Chaos<'l> {
                 if self.plan.compact {
                     self.compact()?;
                 }
+                if self.plan.changes > 0 {
+                    self.refresh_snapshots()?;
+                }
             }
         }
         Ok(())
@@ -245,7 +274,10 @@ impl<'l> Chaos<'l> {
     fn deliver(&mut self, mail: &Mail) -> Outcome {
         let (from, to) = (mail.msg.from, mail.msg.to);
         let up = self.nodes.get(&to).is_some_and(crate::world::Node::is_up);
-        let through = up && !self.cut.contains(&(from, to));
+        let mut through = up && !self.cut.contains(&(from, to));
+        if through && self.plan.changes > 0 && self.speaks_from_the_grave(mail) {
+            through = false;
+        }
         if mail.kind() == MessageType::MsgSnapshot {
             let delay = TICK + self.draw(5 * TICK);
             let life = self.lives[&from];
@@ -348,6 +380,9 @@ impl<'l> Chaos<'l> {
         for mail in mails {
             self.monitors.on_leave(self.lab.when(), &self.nodes, &mail)?;
             self.coverage.messages += 1;
+            if mail.kind() == MessageType::MsgTimeoutNow {
+                self.coverage.transfers += 1;
+            }
             self.travel(mail);
         }
         Ok(())

@@ -18,6 +18,8 @@ pub struct Image {
     pub hard: HardState,
     /// The members.
     pub conf: ConfState,
+    /// The last entry that changed them; 0: they are those of the start.
+    pub conf_index: u64,
     /// Index and term of the last entry that is only in a snapshot.
     pub truncated: (u64, u64),
     /// The data of that snapshot.
@@ -61,6 +63,7 @@ impl Image {
             let metadata = snapshot.metadata.clone().unwrap_or_default();
             self.truncated = (metadata.index, metadata.term);
             self.conf = metadata.conf_state.unwrap_or_default();
+            self.conf_index = metadata.index;
             self.snapshot_data = snapshot.data.to_vec();
             self.entries.clear();
             self.hard.commit = self.hard.commit.max(metadata.index);
@@ -164,6 +167,16 @@ impl Disk {
     pub fn compact(&mut self, index: u64, data: &[u8]) {
         self.durable.compact(index, data.to_vec());
         self.written.compact(index, data.to_vec());
+    }
+
+    /// The entry at `index` was applied, and changed the members. That is durable with the apply state, which says
+    /// that everything up to there is applied.
+    pub fn change(&mut self, index: u64, conf: &ConfState) {
+        for image in [&mut self.durable, &mut self.written] {
+            image.conf = conf.clone();
+            image.conf_index = index;
+        }
+        self.know_committed(index);
     }
 
     /// The apply state on the same disk says that `index` was applied: it was committed, then.

@@ -9,14 +9,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use proto::eraftpb::{Entry, Message, MessageType};
+use prost::Message as _;
+use proto::eraftpb::{ConfChange, Entry, Message, MessageType};
 use sim::failure::{Failure, Outcome, show};
 
 use crate::mail::Mail;
+use crate::members;
 use crate::monitor::{Monitors, Nodes};
 use crate::notation;
 use crate::protocol::{Input, Role, Status};
-use crate::world::{Lab, Node};
+use crate::world::{Lab, Node, Setup};
 
 /// A group on a network without delay.
 pub struct Net<'l> {
@@ -30,6 +32,8 @@ pub struct Net<'l> {
     ignored: BTreeSet<i32>,
     // (from, to): a transport tells a leader what became of its snapshot, but not in no time.
     lost_snapshots: Vec<(u64, u64)>,
+    /// These apply nothing, until they are told to ([`Net::apply`]).
+    pub late: BTreeSet<u64>,
     /// Appends are shortened by this, as if their leader had sent less at a time.
     pub shorten: Option<fn(&mut Message)>,
     /// Everything that was sent, delivered or not.
@@ -49,6 +53,7 @@ impl<'l> Net<'l> {
             cut: BTreeSet::new(),
             ignored: BTreeSet::new(),
             lost_snapshots: Vec::new(),
+            late: BTreeSet::new(),
             shorten: None,
             sent: Vec::new(),
         };
@@ -217,6 +222,82 @@ impl<'l> Net<'l> {
         self.deliver_all()
     }
 
+    /// One more node is started. Whether it is a member, the others say.
+    ///
+    /// # Errors
+    /// As [`Net::status`].
+    pub fn join(&mut self, setup: Setup) -> Outcome {
+        let node = self.lab.node(setup)?;
+        self.monitors.join(&node)?;
+        self.nodes.insert(node.id, node);
+        Ok(())
+    }
+
+    /// A node was removed, and is destroyed.
+    pub fn destroy(&mut self, id: u64) {
+        self.nodes.remove(&id);
+    }
+
+    /// Proposes a change of members at a node; the result is the node's own.
+    ///
+    /// # Errors
+    /// As [`Net::status`].
+    pub fn try_change(&mut self, id: u64, change: &ConfChange) -> Outcome<Result<(), String>> {
+        self.order(id, Input::ProposeConfChange(change.encode_to_vec().into()))
+    }
+
+    /// Proposes a change of members at a leader, which must take it.
+    ///
+    /// # Errors
+    /// As [`Net::status`], and when it is refused.
+    pub fn change(&mut self, id: u64, change: &ConfChange) -> Outcome {
+        self.try_change(id, change)?.map_err(|why| {
+            Failure::broke(
+                "a leader refuses a change of members",
+                format!("n{id} leads, and was asked to {}", members::show_change(change)),
+                format!("it refuses: {why}"),
+            )
+        })
+    }
+
+    /// Asks a node to see to it that `to` leads. What it answers shows in what happens.
+    ///
+    /// # Errors
+    /// As [`Net::status`].
+    pub fn transfer(&mut self, id: u64, to: u64) -> Outcome {
+        self.order(id, Input::TransferLeader(to)).map(drop)
+    }
+
+    /// A node that was late applies what it was given.
+    ///
+    /// # Errors
+    /// As [`Net::status`].
+    pub fn apply(&mut self, id: u64) -> Outcome {
+        self.late.remove(&id);
+        if let Some(index) = self.node(id)?.executed.last().map(|entry| entry.index) {
+            self.apply_to(id, index)?;
+        }
+        self.after(id)?;
+        self.deliver_all()
+    }
+
+    /// The node must have these members, as far as it has applied changes.
+    ///
+    /// # Errors
+    /// When it has others.
+    pub fn expect_members(&self, id: u64, voters: &[u64], learners: &[u64], why: &str) -> Outcome {
+        let wanted = members::conf_state(voters.iter().copied(), learners.iter().copied());
+        let seen = members::sorted(self.nodes[&id].conf().clone());
+        if seen == wanted {
+            return Ok(());
+        }
+        Err(Failure::broke(
+            format!("the members of n{id} should be {}", members::show(&wanted)),
+            why,
+            format!("as far as it has applied changes, they are {}", members::show(&seen)),
+        ))
+    }
+
     /// A node makes a snapshot at an index that it has applied, and forgets the log up to it.
     ///
     /// # Errors
@@ -275,11 +356,29 @@ impl<'l> Net<'l> {
             let later = self.node(id)?.persisted(taken.number)?;
             self.post(later)?;
             let restored = taken.snapshot.and_then(|s| s.metadata).map(|m| m.index);
-            if let Some(index) = taken.committed.last().map(|e| e.index).or(restored) {
-                self.node(id)?.applied(index)?;
+            if let Some(index) = taken.committed.last().map(|e| e.index).or(restored)
+                && !self.late.contains(&id)
+            {
+                self.apply_to(id, index)?;
             }
         }
         Err(self.nodes[&id].restless())
+    }
+
+    fn apply_to(&mut self, id: u64, index: u64) -> Outcome {
+        let changed = self.nodes[&id].has_change(index);
+        if changed {
+            // What is committed by now was committed by the members of now.
+            let status = self.status(id)?;
+            self.monitors.on_rest(self.lab.when(), &self.nodes, id, &status)?;
+        }
+        self.node(id)?.applied(index)?;
+        if changed {
+            // Whoever is new can only use a snapshot that knows it.
+            let data = format!("state at {index}").into_bytes();
+            let _ = self.node(id)?.order(Input::MakeSnapshot(index, data.into()))?;
+        }
+        self.monitors.on_applied(self.lab.when(), &self.nodes[&id])
     }
 
     fn post(&mut self, mails: Vec<Mail>) -> Outcome {

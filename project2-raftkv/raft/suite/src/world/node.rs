@@ -8,7 +8,10 @@
 
 mod discipline;
 
-use proto::eraftpb::{Entry, HardState, Message, Snapshot};
+use std::collections::VecDeque;
+
+use prost::Message as _;
+use proto::eraftpb::{ConfChange, ConfState, Entry, EntryType, HardState, Message, Snapshot};
 use serde_bytes::ByteBuf;
 use sim::failure::{Failure, Outcome};
 use sim::link::Link;
@@ -16,6 +19,7 @@ use sim::link::Link;
 pub use discipline::Discipline;
 
 use crate::mail::{Mail, decode};
+use crate::members;
 use crate::notation;
 use crate::protocol::{Config, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use crate::world::disk::Write;
@@ -64,6 +68,10 @@ pub struct Node<'l> {
     pub executed: Vec<Entry>,
     /// The reads that were released in this life: index, context.
     pub reads: Vec<(u64, Vec<u8>)>,
+    /// Changes of members that were handed out, and are not applied yet.
+    changes: VecDeque<Entry>,
+    /// The members after each change that was applied in this life, and its index.
+    pub confs: Vec<(u64, ConfState)>,
 }
 
 /// So many Ready rounds after one input are too many.
@@ -87,24 +95,30 @@ impl<'l> Node<'l> {
             held: Vec::new(),
             executed: Vec::new(),
             reads: Vec::new(),
+            changes: VecDeque::new(),
+            confs: Vec::new(),
         };
         node.boot(node.config.applied)?;
         Ok(node)
     }
 
-    /// Starts it on what is durable, with everything up to `applied` applied before.
+    /// Starts it on what is durable, with everything up to `applied` applied before, or up to the last change of
+    /// members, if that is more.
     ///
     /// # Errors
     /// When it does not start; the same holds for everything below, for a node that is gone, or that
     /// breaks its own rules.
     pub fn boot(&mut self, applied: u64) -> Outcome {
         self.link = Some(self.lab.launch()?);
+        let applied = applied.max(self.disk.durable().conf_index);
         self.config.applied = applied;
         self.discipline = Discipline::new(self.id, applied);
         self.taken = None;
         self.held.clear();
         self.executed.clear();
         self.reads.clear();
+        self.changes.clear();
+        self.confs.clear();
         let start = Input::Start(self.config.clone(), self.disk.durable().to_durable());
         self.done(start)?.map_err(|refusal| {
             Failure::broke(
@@ -138,9 +152,14 @@ impl<'l> Node<'l> {
         self.link.is_some()
     }
 
-    /// The members that the suite knows it to have on disk.
+    /// The voters that the suite knows it to have on disk.
     pub fn voters(&self) -> &[u64] {
-        &self.disk.written().conf.voters
+        &self.conf().voters
+    }
+
+    /// The members that the suite knows it to have on disk.
+    pub fn conf(&self) -> &ConfState {
+        &self.disk.written().conf
     }
 
     /// Its settings.
@@ -218,6 +237,7 @@ impl<'l> Node<'l> {
     /// As [`Node::boot`].
     pub fn advance(&mut self) -> Outcome {
         let Some(taken) = self.taken.take() else { return Ok(()) };
+        let restored = taken.snapshot.is_some();
         let write = Write {
             hard_state: taken.hard_state,
             entries: taken.entries,
@@ -226,6 +246,12 @@ impl<'l> Node<'l> {
         self.disk.write(taken.number, write);
         self.held.push((taken.number, taken.persisted_messages));
         self.executed.extend_from_slice(&taken.committed);
+        if restored {
+            // It holds them already.
+            self.changes.clear();
+        }
+        let change = |entry: &&Entry| entry.entry_type == i32::from(EntryType::EntryConfChange);
+        self.changes.extend(taken.committed.iter().filter(change).cloned());
         self.reads.extend_from_slice(&taken.reads);
         self.done(Input::Advance)?.map_err(refused("Advance"))
     }
@@ -268,12 +294,92 @@ impl<'l> Node<'l> {
         Ok(self.held.drain(..later).flat_map(|(_, mails)| mails).collect())
     }
 
-    /// Tells the node that everything up to `index` is applied.
+    /// Applies the changes of members up to `index`, and tells the node that everything up to there is applied.
+    ///
+    /// # Errors
+    /// As [`Node::boot`], and when it changes its members in another way than the entries say.
+    pub fn applied(&mut self, index: u64) -> Outcome {
+        while self.has_change(index)
+            && let Some(entry) = self.changes.pop_front()
+        {
+            let change: ConfChange = decode(&entry.data)?;
+            if let Ok(conf) = self.apply_change(&change)? {
+                self.disk.change(entry.index, &conf);
+                self.confs.push((entry.index, conf));
+            }
+        }
+        self.order(Input::Applied(index))?.map_err(refused("Applied"))
+    }
+
+    /// Whether a change of members is among what it was given to apply, up to `index`, and has not applied.
+    pub fn has_change(&self, index: u64) -> bool {
+        self.changes.front().is_some_and(|entry| entry.index <= index)
+    }
+
+    /// Tells the node that this change is applied. Its answer, the members from now on, must be what the change says.
+    ///
+    /// # Errors
+    /// As [`Node::boot`], and when it is not.
+    pub fn apply_change(&mut self, change: &ConfChange) -> Outcome<Result<ConfState, String>> {
+        let wanted = members::changed(self.conf(), change);
+        let answer = match self.say(Input::ApplyConfChange(change.encode_to_vec().into()))? {
+            Effect::Conf(answer) => answer,
+            other => return Err(nonsense(Some(&other))),
+        };
+        let before = format!(
+            "the members of n{} were {}, and it applied: {}",
+            self.id,
+            members::show(self.conf()),
+            members::show_change(change)
+        );
+        match (answer, wanted) {
+            (Err(why), None) => Ok(Err(why)),
+            (Err(why), Some(wanted)) => Err(Failure::broke(
+                "a change of members is refused when it is applied",
+                before,
+                format!("it refuses: {why}; they should be {}", members::show(&wanted)),
+            )),
+            (Ok(bytes), wanted) => {
+                let conf = members::sorted(decode(&bytes)?);
+                // Whoever refuses may say so by changing nothing.
+                if conf != wanted.unwrap_or_else(|| members::sorted(self.conf().clone())) {
+                    let seen = format!("now it says that they are {}", members::show(&conf));
+                    return Err(Failure::broke(
+                        "a change of members makes the wrong group",
+                        before,
+                        seen,
+                    ));
+                }
+                Ok(Ok(conf))
+            }
+        }
+    }
+
+    /// A change of members that the test makes up: it counts from now on, as if it had been in the log.
+    ///
+    /// # Errors
+    /// As [`Node::boot`], and when the node refuses it.
+    pub fn impose(&mut self, change: &ConfChange) -> Outcome {
+        let conf = self.apply_change(change)?.map_err(refused("ApplyConfChange"))?;
+        self.disk.change(self.discipline.applied(), &conf);
+        Ok(())
+    }
+
+    /// Proposes a change of members, without settling; the result is the node's own.
     ///
     /// # Errors
     /// As [`Node::boot`].
-    pub fn applied(&mut self, index: u64) -> Outcome {
-        self.order(Input::Applied(index))?.map_err(refused("Applied"))
+    pub fn propose_change(&mut self, change: &ConfChange) -> Outcome<Result<(), String>> {
+        self.order(Input::ProposeConfChange(change.encode_to_vec().into()))
+    }
+
+    /// Asks it to hand over, and settles. What it answers shows in what it does.
+    ///
+    /// # Errors
+    /// As [`Node::boot`].
+    pub fn transfer(&mut self, to: u64) -> Outcome<Vec<Mail>> {
+        let _ = self.order(Input::TransferLeader(to))?;
+        self.settle()
     }
 
     /// Takes every Ready, makes each durable and applied, and returns what left the node.

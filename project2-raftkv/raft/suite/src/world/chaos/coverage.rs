@@ -33,6 +33,12 @@ pub struct Coverage {
     pub reads: u64,
     /// Reads that were released.
     pub reads_released: u64,
+    /// Changes of members that were applied.
+    pub changes: u64,
+    /// Leaders that applied their own removal.
+    pub leaders_removed: u64,
+    /// Nodes that were told to campaign by their leader.
+    pub transfers: u64,
 }
 
 impl Coverage {
@@ -44,7 +50,7 @@ impl Coverage {
     }
 
     /// Each count with its name.
-    pub fn counts(&self) -> [(&'static str, u64); 15] {
+    pub fn counts(&self) -> [(&'static str, u64); 18] {
         [
             ("elections", self.elections),
             ("truncations", self.truncations),
@@ -61,10 +67,13 @@ impl Coverage {
             ("proposals", self.proposals),
             ("reads", self.reads),
             ("reads released", self.reads_released),
+            ("changes of members", self.changes),
+            ("leaders removed", self.leaders_removed),
+            ("transfers", self.transfers),
         ]
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 15] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 18] {
         [
             ("elections", &mut self.elections),
             ("truncations", &mut self.truncations),
@@ -81,6 +90,9 @@ impl Coverage {
             ("proposals", &mut self.proposals),
             ("reads", &mut self.reads),
             ("reads released", &mut self.reads_released),
+            ("changes of members", &mut self.changes),
+            ("leaders removed", &mut self.leaders_removed),
+            ("transfers", &mut self.transfers),
         ]
     }
 }

@@ -1,10 +1,11 @@
 //! How a run ends: the group shows that it is alive, and that all its logs are one.
 
+use proto::eraftpb::{Entry, EntryType};
 use sim::failure::{Failure, Outcome};
 
 use super::{Chaos, Coverage, TICK};
 use crate::notation;
-use crate::protocol::{Input, Level};
+use crate::protocol::{Input, Level, Status};
 
 /// So many election timeouts (the long ones) are enough to elect a leader in peace: each is a draw of
 /// one out of ten, and a split vote ends with the next.
@@ -15,10 +16,7 @@ impl Chaos<'_> {
         let patience = TIMEOUTS * 20 * TICK;
         let healed = self.now;
         self.until("no leader is elected although everything is healed", healed + patience, |c| {
-            c.leader().is_some_and(|leader| {
-                c.statuses.len() == c.nodes.len()
-                    && c.statuses.values().all(|status| status.leader == leader)
-            })
+            c.leader().is_some_and(|leader| c.all(|status| status.leader == leader))
         })?;
         if self.lab.level() != Level::Election {
             self.prove()?;
@@ -27,6 +25,7 @@ impl Chaos<'_> {
         self.coverage.elections = self.monitors.votes.elections;
         self.coverage.truncations = self.monitors.logs.truncations;
         self.coverage.reads_released = self.monitors.reads.released;
+        self.coverage.changes = self.monitors.groups.changes;
         Ok(self.coverage)
     }
 
@@ -57,7 +56,7 @@ impl Chaos<'_> {
                 "a proposal is not applied everywhere although everything is healed",
                 deadline,
                 |c| {
-                    c.statuses.values().all(|status| status.applied >= index)
+                    c.all(|status| status.applied >= index)
                         || c.statuses.values().any(|status| status.term > term)
                 },
             )?;
@@ -67,9 +66,15 @@ impl Chaos<'_> {
         }
     }
 
+    // Whether all members are up, and say this of themselves.
+    fn all(&self, ok: impl Fn(&Status) -> bool) -> bool {
+        self.members().iter().all(|id| self.statuses.get(id).is_some_and(&ok))
+    }
+
     fn same_logs(&mut self) -> Outcome {
-        let ids = self.ids();
-        let last = self.statuses.values().map(|s| s.committed).min().unwrap_or(0);
+        let ids = self.members();
+        let committed = ids.iter().filter_map(|id| self.statuses.get(id)).map(|s| s.committed);
+        let last = committed.min().unwrap_or(0);
         let mut first = 1;
         for id in &ids {
             first = first.max(self.nodes[id].disk.written().truncated.0 + 1);
@@ -135,9 +140,10 @@ impl Chaos<'_> {
 }
 
 // Every proposal was made once, at one node.
-fn told_once(log: &[proto::eraftpb::Entry]) -> Outcome {
+fn told_once(log: &[Entry]) -> Outcome {
     let mut seen = std::collections::BTreeMap::new();
-    for entry in log.iter().filter(|entry| !entry.data.is_empty()) {
+    let write = |entry: &&Entry| entry.entry_type == i32::from(EntryType::EntryNormal);
+    for entry in log.iter().filter(write).filter(|entry| !entry.data.is_empty()) {
         if let Some(first) = seen.insert(entry.data.clone(), entry.index) {
             return Err(Failure::broke(
                 "one proposal is in the log twice",

@@ -97,7 +97,7 @@ impl Chaos<'_> {
 
     /// A node comes back with what is durable.
     pub(super) fn restart(&mut self, id: u64) -> Outcome {
-        if self.nodes[&id].is_up() {
+        if self.nodes[&id].is_up() || self.gone.contains(&id) {
             return Ok(());
         }
         self.disk_free.remove(&id);
@@ -120,7 +120,10 @@ impl Chaos<'_> {
     pub(super) fn heal(&mut self) -> Outcome {
         self.healed = true;
         self.cut.clear();
-        self.events.retain(|_, event| !matches!(event, Event::Fault | Event::Restart(_)));
+        let bad = |event: &Event| {
+            matches!(event, Event::Fault | Event::Restart(_) | Event::Change | Event::Transfer)
+        };
+        self.events.retain(|_, event| !bad(event));
         for id in self.ids() {
             self.restart(id)?;
             self.after(id)?;

@@ -35,6 +35,10 @@ pub struct Plan {
     pub compact: bool,
     /// With `compact`: so many entries are kept at least.
     pub keep: u64,
+    /// How far apart wishes for other members are. 0: there are none.
+    pub changes: u64,
+    /// How far apart wishes for another leader are. 0: there are none.
+    pub transfers: u64,
     /// PreVote.
     pub pre_vote: bool,
     /// CheckQuorum.
@@ -60,6 +64,8 @@ impl Plan {
             reads: 0,
             compact: false,
             keep: 4,
+            changes: 0,
+            transfers: 0,
             pre_vote: false,
             check_quorum: false,
         }

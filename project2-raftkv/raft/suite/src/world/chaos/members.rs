@@ -1,0 +1,140 @@
+//! Members change and leaders hand over, while everything else goes wrong.
+//!
+//! The world does here what a store does: it starts a node when it becomes a member, under an id that was never
+//! used; it destroys one that has applied its own removal; and it tells one that was removed, and does not know it, when
+//! that speaks to somebody who does.
+
+use prost::Message as _;
+use proto::eraftpb::MessageType;
+use sim::failure::Outcome;
+
+use super::{Chaos, Event, TICK};
+use crate::mail::Mail;
+use crate::members;
+use crate::protocol::Input;
+use crate::world::Setup;
+
+impl Chaos<'_> {
+    /// Who belongs to the group, as far as its leader knows; everybody, if there is no leader.
+    pub(super) fn members(&self) -> Vec<u64> {
+        let Some(leader) = self.leader() else { return self.ids() };
+        let conf = self.nodes[&leader].conf();
+        self.ids().into_iter().filter(|&id| members::has(conf, id)).collect()
+    }
+
+    /// Somebody wants the members to change.
+    pub(super) fn change(&mut self) -> Outcome {
+        let Some(leader) = self.leader() else { return Ok(()) };
+        let conf = self.nodes[&leader].conf().clone();
+        let voters = conf.voters.len() as u64;
+        // Small groups are where it hurts; one voter alone would be no group.
+        let shrink = voters > 2 && self.rng.chance(if voters >= self.plan.nodes { 70 } else { 25 });
+        let change = if shrink {
+            // A leader that goes is the case to look at.
+            let voter = if self.rng.chance(30) { leader } else { *self.rng.pick(&conf.voters) };
+            if self.rng.chance(20) { members::add_learner(voter) } else { members::remove(voter) }
+        } else if let Some(&learner) = conf.learners.first()
+            && self.rng.chance(60)
+        {
+            if self.rng.chance(70) { members::add(learner) } else { members::remove(learner) }
+        } else if self.rng.chance(15) {
+            // Nothing new: whoever asks may ask twice.
+            members::add(*self.rng.pick(&conf.voters))
+        } else {
+            let id = self.nodes.keys().max().map_or(1, |id| id + 1);
+            if self.rng.chance(40) { members::add_learner(id) } else { members::add(id) }
+        };
+        let wish = Input::ProposeConfChange(change.encode_to_vec().into());
+        if self.order(leader, wish)? == Some(Ok(())) && !self.nodes.contains_key(&change.node_id) {
+            self.born(change.node_id)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody wants another leader: any node, members or not, asked where it may not even be known.
+    pub(super) fn transfer(&mut self) -> Outcome {
+        let ids = self.ids();
+        let to = *self.rng.pick(&ids);
+        let at = match self.leader() {
+            Some(leader) if self.rng.chance(80) => leader,
+            _ => *self.rng.pick(&ids),
+        };
+        self.order(at, Input::TransferLeader(to)).map(drop)
+    }
+
+    /// A node that nobody knows yet is started.
+    fn born(&mut self, id: u64) -> Outcome {
+        let node = self.lab.node(Setup::of(id, &[]).with(|c| self.plan.configure(c)))?;
+        self.monitors.join(&node)?;
+        self.nodes.insert(id, node);
+        self.lives.insert(id, 1);
+        let phase = self.draw(TICK);
+        self.at(phase, Event::Tick(id));
+        Ok(())
+    }
+
+    /// Each node makes a snapshot of what it has now: whoever is new can only use one that knows it.
+    pub(super) fn refresh_snapshots(&mut self) -> Outcome {
+        for id in self.ids() {
+            let flushed = self.flushed.get(&id).copied().unwrap_or(0);
+            let flushed = flushed.min(self.statuses.get(&id).map_or(0, |status| status.applied));
+            if flushed > 0 && flushed >= self.nodes[&id].disk.durable().conf_index {
+                let data = format!("state at {flushed}").into_bytes();
+                self.order(id, Input::MakeSnapshot(flushed, data.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A node has applied entries up to here.
+    pub(super) fn applied(&mut self, id: u64, index: u64) -> Outcome {
+        let when = self.lab.when();
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.is_up()) else { return Ok(()) };
+        if node.has_change(index) {
+            // What is committed by now was committed by the members of now.
+            let status = node.status()?;
+            self.monitors.on_rest(when, &self.nodes, id, &status)?;
+        }
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let led = node.leads()?;
+        node.applied(index)?;
+        let changed = node.disk.durable().conf_index;
+        self.monitors.on_applied(when, &self.nodes[&id])?;
+        if self.monitors.groups.removed(id, changed) {
+            self.coverage.leaders_removed += u64::from(led);
+            self.destroy(id);
+            return Ok(());
+        }
+        self.after(id)?;
+        self.flush(id, index);
+        // Members and applied index are durable together.
+        self.flush_at_least(id, changed);
+        Ok(())
+    }
+
+    /// A node that was removed ends for good.
+    pub(super) fn destroy(&mut self, id: u64) {
+        if self.gone.insert(id)
+            && let Some(node) = self.nodes.get_mut(&id)
+        {
+            node.kill(0);
+            self.statuses.remove(&id);
+            self.monitors.on_crash(&self.nodes[&id]);
+            *self.lives.entry(id).or_default() += 1;
+        }
+    }
+
+    /// Whether the sender was removed, and the receiver knows it: then it does not listen, and the sender learns it.
+    pub(super) fn speaks_from_the_grave(&mut self, mail: &Mail) -> bool {
+        let (from, to) = (mail.msg.from, mail.msg.to);
+        let known = self.nodes[&to].disk.durable().conf_index;
+        // The wish for another leader carries the name of that one.
+        let speaks = mail.kind() != MessageType::MsgTransferLeader
+            && self.monitors.groups.removed(from, known);
+        if speaks && !self.cut.contains(&(to, from)) {
+            let delay = 1 + self.draw(TICK);
+            self.at(delay, Event::Tombstone(from));
+        }
+        speaks
+    }
+}
