@@ -67,11 +67,7 @@ fn start(
     MemberNode::new(config, store)
 }
 
-fn handle(
-    node: &mut MemberNode<MemStorage>,
-    taken: &mut Option<Ready>,
-    input: Input,
-) -> Effect {
+fn handle(node: &mut MemberNode<MemStorage>, taken: &mut Option<Ready>, input: Input) -> Effect {
     match input {
         Input::Start(..) => unreachable!("handled above"),
         Input::Tick => done(node.tick()),
@@ -98,7 +94,6 @@ fn handle(
             Effect::Done(Ok(()))
         }
         // It was stored when it was taken: what may come between is stage 2AC's.
-        Input::Advance => Effect::Done(Ok(())),
         Input::Persisted(number) => done(node.mut_raw().on_persist_ready(number)),
         Input::Applied(index) => {
             node.mut_raw().advance_apply_to(index);
