@@ -10,5 +10,8 @@ use std::process::ExitCode;
 use sim::harness::{run_suites, suite};
 
 fn main() -> ExitCode {
-    run_suites(vec![suite(multiraft_suite::stage3a::tests(), support::member::Member::default)])
+    run_suites(vec![
+        suite(multiraft_suite::stage3a::tests(), support::member::Member::default),
+        suite(multiraft_suite::stage3c::tests(), support::scheduler::Placement::default),
+    ])
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Millis;
 use super::config::{Config, Policy};
-use super::operators::{Influence, Operators};
+use super::operator::Influence;
+use super::operators::Operators;
 use super::region::{RegionInfo, is_voter};
 use super::region_map::RegionMap;
 use super::store::{Health, StoreInfo};
@@ -56,9 +57,13 @@ impl Board<'_> {
         self.regions.shelf(store).map_or(0, |shelf| count(shelf.leaders.len())) + under_way
     }
 
-    /// The stores that may be given a peer, the emptiest first.
+    /// The stores that may be given a peer ([`StoreInfo::is_target`], and few of its peers are far behind), the emptiest
+    /// first.
     pub fn targets(&self) -> Vec<u64> {
-        self.sorted(|info| info.is_target(self.now, self.config))
+        self.sorted(|info| {
+            let pending = self.regions.shelf(info.id()).map_or(0, |shelf| shelf.pending.len());
+            info.is_target(self.now, self.config) && pending < self.config.max_pending_peers
+        })
     }
 
     /// The stores from which balance may take a peer, the fullest first.
@@ -94,11 +99,9 @@ impl Board<'_> {
             && self.operators.get(region.id()).is_none()
     }
 
-    /// Whether a store's data counts as lost: it has been silent for too long, or nobody knows it.
+    /// Whether a store's data counts as lost: it has been silent for too long, or is gone for good, or nobody knows it.
     pub fn is_lost(&self, store: u64) -> bool {
-        let health = self.stores.get(&store).map(|info| info.health(self.now, self.config));
-        health.is_none_or(|health| health == Health::Down)
-            || self.stores.get(&store).is_some_and(StoreInfo::is_tombstone)
+        self.stores.get(&store).is_none_or(|info| info.is_lost(self.now, self.config))
     }
 
     /// Whether a store is being emptied.

@@ -28,6 +28,8 @@ pub struct Config {
     pub replica_schedule_limit: usize,
     /// How many peers a store may be given in a minute, and how many it may lose.
     pub store_limit: u64,
+    /// A store with so many peers that are far behind gets no more of them.
+    pub max_pending_peers: usize,
     /// By what balance-region compares stores.
     pub region_schedule_policy: Policy,
     /// An operator that only moves leadership and is not done by then is given up.
@@ -50,6 +52,7 @@ impl Default for Config {
             region_schedule_limit: 64,
             replica_schedule_limit: 64,
             store_limit: 120,
+            max_pending_peers: 16,
             region_schedule_policy: Policy::Size,
             leader_operator_timeout: 10_000,
             region_operator_timeout: 10 * 60_000,

@@ -7,6 +7,7 @@
 //! - A peer is added before another is removed, and the leader hands over before it goes: at every moment the group can
 //!   lose as many stores as before.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use proto::metapb::RegionEpoch;
@@ -48,6 +49,17 @@ pub enum Next {
     Order(Box<RegionHeartbeatResponse>),
     /// It is over, for this reason.
     End(Status, &'static str),
+}
+
+/// How running operators will change a store once they are done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Influence {
+    /// Peers.
+    pub peers: i64,
+    /// Mebibytes.
+    pub size: i64,
+    /// Leaders.
+    pub leaders: i64,
 }
 
 impl Operator {
@@ -94,6 +106,32 @@ impl Operator {
             }
         }
         (added, removed)
+    }
+
+    /// Adds what is still to come of it to its stores' influences.
+    pub(super) fn influence(&self, region: &RegionInfo, all: &mut BTreeMap<u64, Influence>) {
+        let size = region.size.cast_signed();
+        let mut leader = region.leader_store();
+        for step in &self.steps {
+            match *step {
+                Step::AddLearner { store, .. } | Step::AddPeer { store, .. }
+                    if region.peer_on(store).is_none() =>
+                {
+                    let at = all.entry(store).or_default();
+                    (at.peers, at.size) = (at.peers + 1, at.size + size);
+                }
+                Step::RemovePeer { store } if region.peer_on(store).is_some() => {
+                    let at = all.entry(store).or_default();
+                    (at.peers, at.size) = (at.peers - 1, at.size - size);
+                }
+                Step::TransferLeader { to } if leader != to => {
+                    all.entry(leader).or_default().leaders -= 1;
+                    all.entry(to).or_default().leaders += 1;
+                    leader = to;
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Millis;
 use super::config::Config;
-use super::operator::{Operator, Status};
+use super::operator::{Influence, Operator, Status};
 use super::proposal::Kind;
 use super::region::RegionInfo;
 use super::store::StoreInfo;
@@ -23,17 +23,6 @@ pub struct Ended {
     pub reason: &'static str,
     /// When (uptime).
     pub at: Millis,
-}
-
-/// How running operators will change a store once they are done.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Influence {
-    /// Peers.
-    pub peers: i64,
-    /// Mebibytes.
-    pub size: i64,
-    /// Leaders.
-    pub leaders: i64,
 }
 
 /// See the module.
@@ -139,31 +128,10 @@ impl Operators {
         &self,
         region: impl Fn(u64) -> Option<&'r RegionInfo>,
     ) -> BTreeMap<u64, Influence> {
-        use super::step::Step;
-        let mut all: BTreeMap<u64, Influence> = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for operator in self.running.values() {
-            let Some(info) = region(operator.region) else { continue };
-            let size = info.size.cast_signed();
-            let mut leader = info.leader_store();
-            for step in &operator.steps {
-                match *step {
-                    Step::AddLearner { store, .. } | Step::AddPeer { store, .. }
-                        if info.peer_on(store).is_none() =>
-                    {
-                        let at = all.entry(store).or_default();
-                        (at.peers, at.size) = (at.peers + 1, at.size + size);
-                    }
-                    Step::RemovePeer { store } if info.peer_on(store).is_some() => {
-                        let at = all.entry(store).or_default();
-                        (at.peers, at.size) = (at.peers - 1, at.size - size);
-                    }
-                    Step::TransferLeader { to } if leader != to => {
-                        all.entry(leader).or_default().leaders -= 1;
-                        all.entry(to).or_default().leaders += 1;
-                        leader = to;
-                    }
-                    _ => {}
-                }
+            if let Some(info) = region(operator.region) {
+                operator.influence(info, &mut all);
             }
         }
         all

@@ -60,6 +60,11 @@ impl StoreInfo {
         self.store.state() == StoreState::Tombstone
     }
 
+    /// Whether its data counts as lost.
+    pub fn is_lost(&self, now: Millis, config: &Config) -> bool {
+        self.is_tombstone() || self.health(now, config) == Health::Down
+    }
+
     /// How long it has been silent, in three steps. Longer than `disconnect_after` and than `max_store_down_time` is
     /// meant, each one itself is not.
     pub fn health(&self, now: Millis, config: &Config) -> Health {

@@ -1,3 +1,4 @@
 //! What binds the suites to this crate: a subject for each vocabulary.
 
 pub mod member;
+pub mod scheduler;

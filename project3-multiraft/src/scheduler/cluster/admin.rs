@@ -75,7 +75,8 @@ impl Cluster {
         let mut started = 0;
         for &id in regions {
             let mut group = self.groups.remove(&request.group).unwrap_or_default();
-            let board = self.board(now);
+            let influence = self.influence();
+            let board = self.board(now, influence);
             let info = board.regions.get(id).filter(|info| board.is_movable(info));
             let proposal = info.map(|info| group.place(&board, info));
             self.groups.insert(request.group.clone(), group);

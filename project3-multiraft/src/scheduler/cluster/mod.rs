@@ -25,6 +25,7 @@ use super::Millis;
 use super::board::Board;
 use super::config::Config;
 use super::ids::Ids;
+use super::operator::Influence;
 use super::operators::Operators;
 use super::outbox::Outbox;
 use super::region::RegionInfo;
@@ -167,7 +168,9 @@ impl Cluster {
         Err(refusal(ErrorType::NotBootstrapped, "no store has opened this cluster yet".into()))
     }
 
-    fn board(&mut self, now: Millis) -> Board<'_> {
+    /// What schedulers look at. `influence` is that of all operators under way: to sum it up anew for each of a
+    /// thousand proposals would take longer than everything else.
+    fn board(&mut self, now: Millis, influence: Influences) -> Board<'_> {
         let draw = self.rng.draw();
         Board {
             regions: &self.regions,
@@ -176,10 +179,16 @@ impl Cluster {
             config: &self.config,
             now,
             draw,
-            influence: self.operators.influence(|id| self.regions.get(id)),
+            influence,
         }
     }
+
+    fn influence(&self) -> Influences {
+        self.operators.influence(|id| self.regions.get(id))
+    }
 }
+
+type Influences = BTreeMap<u64, Influence>;
 
 /// An error for the header of an answer.
 fn refusal(kind: ErrorType, message: String) -> Error {

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use proto::metapb::StoreState;
 
-use super::Cluster;
+use super::{Cluster, Influences};
 use crate::scheduler::balance_leader::balance_leader;
 use crate::scheduler::balance_region::balance_region;
 use crate::scheduler::board::Board;
@@ -75,9 +75,11 @@ impl Cluster {
     fn patrol(&mut self, now: Millis) {
         let mut left = self.config.patrol_regions;
         let mut at = self.patrolled;
-        while left > 0 && self.operators.count(Kind::Replica) < self.config.replica_schedule_limit {
-            // Made anew for each proposal: the store that was the emptiest may be so no more.
-            let board = self.board(now);
+        let mut room =
+            self.config.replica_schedule_limit.saturating_sub(self.operators.count(Kind::Replica));
+        let mut influence = self.influence();
+        while left > 0 && room > 0 {
+            let board = self.board(now, influence);
             let mut found = None;
             let mut seen = 0;
             for info in board.regions.after(at).take(left) {
@@ -90,17 +92,20 @@ impl Cluster {
                     }
                 }
             }
+            influence = board.influence;
             left -= seen;
+            let Some(proposal) = found else {
+                // Nothing more was found: either the batch is used up, or this was the last region.
+                if left > 0 {
+                    at = 0;
+                }
+                break;
+            };
             // A refusal (a store's limit) is no reason to stop: the next region may have other stores.
-            if let Some(proposal) = found {
-                let _ = self.propose(proposal, now);
-                continue;
+            if self.propose(proposal, now).is_ok() {
+                room -= 1;
+                self.add_influence(at, &mut influence);
             }
-            // Nothing more was found: either the batch is used up, or this was the last region.
-            if left > 0 {
-                at = 0;
-            }
-            break;
         }
         self.patrolled = at;
     }
@@ -112,11 +117,24 @@ impl Cluster {
         scheduler: fn(&Board<'_>) -> Option<Proposal>,
         now: Millis,
     ) {
-        while self.operators.count(kind) < limit {
-            let Some(proposal) = scheduler(&self.board(now)) else { return };
+        let mut influence = self.influence();
+        for _ in self.operators.count(kind)..limit {
+            let board = self.board(now, influence);
+            let proposal = scheduler(&board);
+            influence = board.influence;
+            let Some(proposal) = proposal else { return };
+            let region = proposal.region;
             if self.propose(proposal, now).is_err() {
                 return;
             }
+            self.add_influence(region, &mut influence);
+        }
+    }
+
+    fn add_influence(&self, region: u64, influence: &mut Influences) {
+        if let (Some(operator), Some(info)) = (self.operators.get(region), self.regions.get(region))
+        {
+            operator.influence(info, influence);
         }
     }
 
@@ -164,7 +182,11 @@ impl Cluster {
                     | Step::PromoteLearner { store, .. } => Some(store),
                     Step::RemovePeer { .. } | Step::TransferLeader { .. } => None,
                 };
-                if into.is_some_and(|store| self.board(now).is_lost(store)) {
+                let lost = |store| {
+                    let info = self.stores.get(&store);
+                    info.is_none_or(|info| info.is_lost(now, &self.config))
+                };
+                if into.is_some_and(lost) {
                     self.operators.end(region, Status::Cancel, "the new store is lost", now);
                 } else {
                     self.outbox.orders.push(*order);

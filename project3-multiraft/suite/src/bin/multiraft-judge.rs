@@ -5,5 +5,8 @@ use std::process::ExitCode;
 use sim::harness::{judged, run_judges};
 
 fn main() -> ExitCode {
-    run_judges(&[judged(multiraft_suite::stage3a::tests())])
+    run_judges(&[
+        judged(multiraft_suite::stage3a::tests()),
+        judged(multiraft_suite::stage3c::tests()),
+    ])
 }

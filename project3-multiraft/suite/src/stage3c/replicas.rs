@@ -1,0 +1,230 @@
+//! Every region has its replicas, on stores that are there to stay.
+
+use std::collections::BTreeSet;
+
+use sim::failure::{Failure, Outcome, expect_eq};
+use sim::harness::Test;
+
+use super::fake::Fake;
+use super::protocol::{Scheduler, Settings};
+use super::world::{Pd, Shape, World, told};
+
+pub(super) fn tests() -> Vec<Test<Scheduler>> {
+    sim::tests!("replicas.rs":
+        a_missing_replica_is_made_up,
+        an_extra_replica_is_removed,
+        a_lost_store_is_replaced,
+        a_store_that_was_silent_for_a_while_is_not_replaced,
+        a_leaving_store_is_drained,
+        a_learner_that_was_left_over_is_not_forgotten,
+        without_a_place_nothing_is_done,
+        a_new_peer_goes_to_the_emptiest_store_that_is_fit,
+    )
+}
+
+fn settings() -> Settings {
+    Settings { replica_schedule_limit: 8, ..Settings::default() }
+}
+
+fn opened<'w, 'a>(run: &'w mut World<'a>, stores: u64) -> Outcome<Pd<'w, 'a>> {
+    let mut pd = Pd::start(run, settings())?;
+    pd.open_with_tail(stores)?;
+    Ok(pd)
+}
+
+// Regions 1 and the tail have what they need, so that only region 8 is looked after.
+fn fake(stores: u64, eight: Shape) -> Fake {
+    let mut first = Shape::new(1, "", "c").on(&[1, 2, 3]).at(3, 3);
+    first.end = b"c".to_vec();
+    let mut last = Shape::new(9, "f", "").on(&[1, 2, 3]).at(3, 3);
+    last.end = super::world::TAIL_START.to_vec();
+    Fake::new(stores, [first, eight, last, Shape::tail(&[1, 2, 3]).at(2, 3)])
+}
+
+fn eight(stores: &[u64]) -> Shape {
+    Shape::new(8, "c", "f").on(stores).at(3, 5)
+}
+
+fn stores_of(fake: &Fake, region: u64) -> BTreeSet<u64> {
+    fake.regions[&region].peers.iter().map(|peer| peer.store_id).collect()
+}
+
+fn expect_stores(fake: &Fake, region: u64, wanted: &[u64], why: &str) -> Outcome {
+    let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
+    expect_eq(|| format!("the stores of region {region}: {why}"), &wanted, &stores_of(fake, region))
+}
+
+/// A region with fewer voters than `max_replicas` gets more, one after the other. After bootstrap that is every region,
+/// the tail included.
+fn a_missing_replica_is_made_up(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 3)?;
+    let mut fake = fake(3, eight(&[2]));
+    fake.regions.insert(2, Shape::tail(&[1]));
+    fake.settle(&mut pd, 10, 200)?;
+    expect_stores(&fake, 8, &[1, 2, 3], "it had one peer")?;
+    expect_stores(&fake, 2, &[1, 2, 3], "the tail had one peer")
+}
+
+/// A region with more voters than `max_replicas` loses one, and not its leader as long as there is another. If the leader's
+/// store is to be emptied, the leader hands over first.
+fn an_extra_replica_is_removed(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 4)?;
+    let mut fake = fake(4, eight(&[1, 2, 3, 4]));
+    fake.settle(&mut pd, 10, 200)?;
+    expect_eq(|| "the number of peers of region 8".into(), &3, &stores_of(&fake, 8).len())?;
+    expect_eq(|| "the leader's store".into(), &1, &fake.regions[&8].leader_store())
+}
+
+/// The peers of a store that has been silent for longer than `max_store_down_time` are built anew elsewhere: on a new
+/// store first, then the lost peer is removed.
+fn a_lost_store_is_replaced(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 4)?;
+    let mut fake = fake(4, eight(&[1, 2, 3]));
+    fake.settle(&mut pd, 5, 100)?;
+    fake.kill(1);
+    for _ in 0..590 {
+        fake.second(&mut pd)?;
+    }
+    expect_stores(&fake, 8, &[1, 2, 3], "store 1 has been silent for less than ten minutes")?;
+    fake.settle(&mut pd, 30, 300)?;
+    for region in [1, 2, 8, 9] {
+        expect_stores(
+            &fake,
+            region,
+            &[2, 3, 4],
+            "store 1 has been silent for more than ten minutes",
+        )?;
+    }
+    Ok(())
+}
+
+/// A store that comes back before `max_store_down_time` keeps what it has; and a scheduler that has just been started does
+/// not take a store for lost that it has not heard of yet.
+///
+/// Hint: silence is counted from the last report, or from the scheduler's own start.
+fn a_store_that_was_silent_for_a_while_is_not_replaced(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 4)?;
+    let mut fake = fake(4, eight(&[1, 2, 3]));
+    fake.settle(&mut pd, 5, 100)?;
+    fake.kill(1);
+    for second in 0..1000 {
+        if second == 400 {
+            fake.alive.insert(1);
+        }
+        if second == 500 {
+            fake.kill(1);
+        }
+        if second == 800 {
+            pd.crash()?;
+            fake.report_all();
+        }
+        let orders = fake.second(&mut pd)?;
+        if orders > 0 {
+            return Err(Failure::broke(
+                "a store was taken for lost that is not",
+                "store 1 was silent from second 0 to 400 and from 500 on; the scheduler restarted at 800; ten minutes are allowed",
+                format!("at second {second} something was ordered"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A store that is to be emptied loses its peers one by one, leaders hand over first, and when it has none left it is a
+/// tombstone.
+fn a_leaving_store_is_drained(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 4)?;
+    let mut fake = fake(4, eight(&[1, 2, 3]));
+    fake.settle(&mut pd, 5, 100)?;
+    pd.remove_store(1)?;
+    fake.leaving.insert(1);
+    fake.settle(&mut pd, 10, 300)?;
+    for region in [1, 2, 8, 9] {
+        expect_stores(&fake, region, &[2, 3, 4], "store 1 was to be emptied")?;
+    }
+    let state = pd.call(proto::pdpb::GetStoreRequest { store_id: 1, ..Default::default() })?;
+    let state = state.store.unwrap_or_default().state();
+    expect_eq(|| "store 1's state".into(), &proto::metapb::StoreState::Tombstone, &state)
+}
+
+/// An operator that ended half-way leaves a learner behind. If voters are missing it is promoted, if they are not it is
+/// removed.
+fn a_learner_that_was_left_over_is_not_forgotten(run: &mut World) -> Outcome {
+    for (stores, wanted) in [(&[1, 2, 3][..], &[1, 2, 3][..]), (&[1, 2], &[1, 2, 4])] {
+        let mut pd = opened(run, 4)?;
+        let mut fake = fake(4, eight(stores).with_learner(4, 900));
+        fake.settle(&mut pd, 10, 200)?;
+        expect_stores(
+            &fake,
+            8,
+            wanted,
+            &format!("voters on {stores:?}, and a learner on store 4"),
+        )?;
+        let learners = fake.regions[&8].peers.iter().filter(|peer| peer.role != 0).count();
+        expect_eq(|| "learners that are left".into(), &0, &learners)?;
+    }
+    Ok(())
+}
+
+/// With three stores, one of them lost or leaving, there is no place for a third peer. Then nothing is done: to remove a
+/// peer without adding one makes it worse, and two peers on one store are lost together.
+fn without_a_place_nothing_is_done(run: &mut World) -> Outcome {
+    for leaving in [false, true] {
+        let mut pd = opened(run, 3)?;
+        let mut fake = fake(3, eight(&[1, 2, 3]));
+        fake.settle(&mut pd, 5, 100)?;
+        if leaving {
+            pd.remove_store(3)?;
+        } else {
+            fake.kill(3);
+        }
+        for _ in 0..700 {
+            fake.second(&mut pd)?;
+        }
+        let what = if leaving { "leaving" } else { "lost" };
+        expect_stores(
+            &fake,
+            8,
+            &[1, 2, 3],
+            &format!("store 3 is {what}, and there is no fourth one"),
+        )?;
+    }
+    Ok(())
+}
+
+/// A new peer goes to the store with the lowest score that is in service, alive and not busy, and has no peer of the
+/// region.
+///
+/// Hint: `StoreInfo::is_target`.
+fn a_new_peer_goes_to_the_emptiest_store_that_is_fit(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 7)?;
+    // By size: s3 0 (silent), s4 0 (leaving), s5 0 (busy), s6 32, s7 20.
+    let mut first = Shape::new(1, "", "c").on(&[1, 2, 6]).at(3, 3);
+    first.size = 1;
+    pd.beat(&first)?;
+    pd.beat(&Shape::tail(&[1, 2, 6]).at(2, 3))?;
+    pd.beat(&Shape::new(20, "k", "l").on(&[6, 1, 2]).of(30).at(3, 1))?;
+    pd.beat(&Shape::new(21, "l", "m").on(&[7, 1, 2]).of(20).at(3, 1))?;
+    pd.beat(&Shape::new(22, "m", "n").on(&[4, 1, 2]).of(1).at(3, 1))?;
+    pd.remove_store(4)?;
+    pd.now.uptime += 25_000;
+    pd.store_beats(&[1, 2, 4, 6, 7])?;
+    let stats = proto::pdpb::StoreStats { store_id: 5, is_busy: true, ..Default::default() };
+    pd.done(proto::pdpb::StoreHeartbeatRequest { stats: Some(stats), ..Default::default() })?;
+    pd.beat(&eight(&[1, 2]))?;
+    pd.wait(1000)?;
+    let orders = pd.take_orders();
+    let Some(order) = orders.iter().find(|order| order.region_id == 8) else {
+        return Err(Failure::broke(
+            "a missing replica was not made up",
+            "region 8 has two of three peers, and stores 6 and 7 are fit",
+            "nothing was ordered for it",
+        ));
+    };
+    let change = order.change_peer.as_ref().and_then(|change| change.peer);
+    expect_eq(
+        || format!("the store of the new peer ({})", told(order)),
+        &7,
+        &change.unwrap_or_default().store_id,
+    )
+}
