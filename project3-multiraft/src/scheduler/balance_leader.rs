@@ -17,7 +17,7 @@ use super::proposal::{Change, Kind, Proposal};
 pub fn balance_leader(board: &Board<'_>) -> Option<Proposal> {
     // BEGIN SOLUTION 3C.balance_leader
     let mut stores = board.in_service();
-    stores.sort_by_key(|&store| board.leaders(store));
+    stores.sort_by_cached_key(|&store| board.leaders(store));
     let fewest = board.leaders(*stores.first()?);
     for &source in stores.iter().rev() {
         let most = board.leaders(source);
@@ -26,11 +26,9 @@ pub fn balance_leader(board: &Board<'_>) -> Option<Proposal> {
         }
         let Some(shelf) = board.regions.shelf(source) else { continue };
         for region in board.shuffled(&shelf.leaders).filter(|region| board.is_movable(region)) {
-            let heirs = region.heirs().filter(|store| stores.contains(store));
-            let Some(target) = heirs.min_by_key(|&store| (board.leaders(store), store)) else {
-                continue;
-            };
-            if most - board.leaders(target) >= 2 {
+            let poorer = region.heirs().filter(|&store| most - board.leaders(store) >= 2);
+            let fit = poorer.filter(|store| stores.contains(store));
+            if let Some(target) = fit.min_by_key(|&store| (board.leaders(store), store)) {
                 return Some(Proposal {
                     region: region.id(),
                     kind: Kind::Leader,

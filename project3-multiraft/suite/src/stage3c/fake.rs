@@ -90,7 +90,7 @@ impl Fake {
         let beats =
             reporting.filter(|shape| self.alive.contains(&shape.leader_store())).map(Shape::beat);
         let beats = beats.collect();
-        for error in pd.beats(beats)?.into_iter().flatten() {
+        if let Some(error) = pd.beats(beats)?.into_iter().flatten().next() {
             return Err(Failure::broke(
                 "the report of a region was refused that is the newest there is",
                 "the leader reports what has just been done",

@@ -36,6 +36,9 @@ fn opened<'w, 'a>(run: &'w mut World<'a>) -> Outcome<Pd<'w, 'a>> {
     Ok(pd)
 }
 
+/// How many keys the test of splits and merges cuts apart.
+const CELLS: usize = 32;
+
 // r8 ["c", "f") on three stores, at 3:5.
 fn eight() -> Shape {
     Shape::new(8, "c", "f").on(&[1, 2, 3]).at(3, 5)
@@ -248,7 +251,6 @@ fn splits_and_merges_keep_the_map_whole(run: &mut World) -> Outcome {
     let shape = |id: u64, from: usize, to: usize, version| {
         Shape::new(id, &key(from), &key(to)).on(&[1, 2, 3]).at(version, 1)
     };
-    const CELLS: usize = 32;
     let mut regions = vec![shape(20, 0, CELLS, 3)];
     let mut bounds = vec![(0, CELLS)];
     let mut next = 21;
