@@ -88,10 +88,15 @@ pub fn check_epoch(region: &Region, named: Option<&RegionEpoch>) -> Result<(), R
     if region.region_epoch.is_some_and(|here| here.version == named.version) {
         return Ok(());
     }
+    Err(epoch_not_match(region))
+}
+
+/// `EpochNotMatch`, with the region as it is.
+pub fn epoch_not_match(region: &Region) -> Refusal {
     let current_regions = vec![region.clone()];
-    Err(refuse(format!("region {} has another epoch: ask PD again", region.id), |error| {
+    refuse(format!("region {} has another epoch: ask PD again", region.id), |error| {
         error.epoch_not_match = Some(EpochNotMatch { current_regions });
-    }))
+    })
 }
 
 /// Refuses a key that is not in the region.
@@ -102,15 +107,20 @@ pub fn check_key(region: &Region, engine_key: &[u8]) -> Result<(), Refusal> {
     if contains(region, engine_key) {
         return Ok(());
     }
+    Err(position_not_in_region(region, engine_key.get(1..).unwrap_or_default()))
+}
+
+/// `KeyNotInRegion`, for a position in PD's order.
+pub fn position_not_in_region(region: &Region, position: &[u8]) -> Refusal {
     let outside = KeyNotInRegion {
-        key: engine_key.get(1..).unwrap_or_default().to_vec().into(),
+        key: position.to_vec().into(),
         region_id: region.id,
         start_key: region.start_key.clone(),
         end_key: region.end_key.clone(),
     };
-    Err(refuse(format!("the key is not in region {}: ask PD again", region.id), |error| {
+    refuse(format!("the key is not in region {}: ask PD again", region.id), |error| {
         error.key_not_in_region = Some(outside);
-    }))
+    })
 }
 
 /// `NotLeader`, with a hint only if it is certain: clients follow it without a pause.

@@ -53,17 +53,44 @@ pub fn create(log: &dyn LogStore, region: &Region, kv: &mut WriteBatch) -> Resul
     {
         return Err(Error::Corrupt("there is a log, but the data is gone".into()));
     }
-    let apply_state = RaftApplyState {
+    let op = LogOp::State { region: region.id, state };
+    log.commit(&LogBatch { ops: vec![op], sync: true })?;
+    put_first(kv, region);
+    Ok(())
+}
+
+/// How far the data of a new region is.
+pub fn first_apply_state() -> RaftApplyState {
+    RaftApplyState {
         applied_index: INIT_INDEX,
         truncated_state: Some(RaftTruncatedState { index: INIT_INDEX, term: INIT_TERM }),
         commit_index: INIT_INDEX,
         commit_term: INIT_TERM,
-    };
-    let op = LogOp::State { region: region.id, state };
-    log.commit(&LogBatch { ops: vec![op], sync: true })?;
-    kv.put(CF_DEFAULT, keys::apply_state_key(region.id), apply_state.encode_to_vec());
+    }
+}
+
+/// The data's side of a new region's peer: the region, and how far its data is.
+pub fn put_first(kv: &mut WriteBatch, region: &Region) {
+    kv.put(CF_DEFAULT, keys::apply_state_key(region.id), first_apply_state().encode_to_vec());
     put_region(kv, region, PeerState::Normal);
-    Ok(())
+}
+
+/// The log of a peer whose region is new, and has come from another one: it starts like every first region's. What a
+/// peer without data has promised for it here (`promised`) is kept; else a vote could be given twice. The caller
+/// writes `raft_state()` to the log, after [`put_first`] is durable.
+pub fn born(log: Arc<dyn LogStore>, region: Region, promised: HardState) -> PeerStorage {
+    let first = HardState { term: INIT_TERM, vote: 0, commit: INIT_INDEX };
+    let kept = if promised.term >= INIT_TERM { promised } else { first };
+    let hard_state = HardState { commit: INIT_INDEX, ..kept };
+    PeerStorage {
+        region,
+        log,
+        last_term: INIT_TERM,
+        truncated: RaftTruncatedState { index: INIT_INDEX, term: INIT_TERM },
+        state: RaftLocalState { hard_state: Some(hard_state), last_index: INIT_INDEX },
+        cache: EntryCache::default(),
+        snapshots: SnapshotSlot::default().into(),
+    }
 }
 
 /// Notes a region and the state of its peer.

@@ -35,7 +35,8 @@ use raftcore::{RaftState, StorageError};
 pub use cache::EntryCache;
 pub use life::load;
 pub use life::{
-    INIT_INDEX, INIT_TERM, Opened, blank, create, destroy, load_region, open, put_region,
+    INIT_INDEX, INIT_TERM, Opened, blank, born, create, destroy, first_apply_state, load_region,
+    open, put_first, put_region,
 };
 pub use snapshots::SnapshotSlot;
 
