@@ -22,6 +22,7 @@ exercised! {
     COMPACTIONS = "compactions": "The front of a log was dropped.",
     CONF_CHANGES = "conf changes": "A peer's voters changed.",
     SPLITS = "splits": "A region appeared that a store had not had, and that was no first start.",
+    DESTROYED = "peers destroyed": "A peer's life on its store ended for good.",
     CRASHES = "crashes": "A store was killed, or its power was cut.",
     CRASHES_BUSY = "crashes between effects": "... when it had effects of one input still to come.",
     CRASHES_UNSYNCED = "crashes with unsynced writes": "... and its disk had writes that no sync covered.",

@@ -178,8 +178,7 @@ pub fn parts(region: &Region, splits: &BatchSplitRequest) -> Vec<Region> {
     let mut requests = splits.requests.iter();
     let mut parts = Vec::new();
     for (place, (start_key, end_key)) in starts.zip(ends).enumerate() {
-        let mut part =
-            Region { start_key, end_key, region_epoch: Some(epoch), ..region.clone() };
+        let mut part = Region { start_key, end_key, region_epoch: Some(epoch), ..region.clone() };
         if place != derived
             && let Some(request) = requests.next()
         {
@@ -265,8 +264,7 @@ impl AdminExec for RegionAdmin {
             }
         }
         let answer = BatchSplitResponse { regions: regions.clone() };
-        let response =
-            AdminResponse { splits: Some(answer), ..response(AdminCmdType::BatchSplit) };
+        let response = AdminResponse { splits: Some(answer), ..response(AdminCmdType::BatchSplit) };
         Ok((response, Some(Changed::Split { regions })))
         // END SOLUTION
     }

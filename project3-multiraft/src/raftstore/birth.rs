@@ -214,7 +214,8 @@ impl<N: MembershipNode> MultiStore<N> {
     fn ask_others(&mut self, region: u64) {
         let Some(replica) = self.replicas.get(&region) else { return };
         let (here, me) = (replica.region().clone(), replica.me);
-        let mut others: Vec<Member> = here.peers.iter().chain(replica.peer.strangers()).copied().collect();
+        let mut others: Vec<Member> =
+            here.peers.iter().chain(replica.peer.strangers()).copied().collect();
         others.retain(|other| other.store_id != me.store_id);
         for other in others {
             let extra = ExtraMessage {

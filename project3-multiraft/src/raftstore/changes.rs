@@ -4,13 +4,13 @@
 //! that may leave the store before the batch is durable (R3). So here state changes, and messages do not go: a peer
 //! whose region has changed is left alone until the next round.
 
+use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};
 use proto::metapb::Region;
 use proto::raft_serverpb::PeerState;
 use raftkv::Result;
 use raftkv::apply::{Apply, Compacted};
 use raftkv::log_store::LogOp;
-use raftkv::node::RaftNode;
 use raftkv::peer::Peer;
 use raftkv::peer_storage::{self, INIT_INDEX, first_apply_state, put_region};
 
@@ -52,7 +52,7 @@ impl<N: MembershipNode> MultiStore<N> {
     }
 
     fn tell_node(replica: &mut Replica<N>, change: &ConfChange) -> Result<()> {
-        let plain = ConfChange { context: Default::default(), ..change.clone() };
+        let plain = ConfChange { context: Bytes::new(), ..change.clone() };
         match replica.peer.node_mut().apply_conf_change(&plain) {
             Ok(_) => Ok(()),
             Err(crate::membership::Error::Raft(error)) => Err(error.into()),
@@ -173,7 +173,8 @@ impl<N: MembershipNode> MultiStore<N> {
     /// The peer that a split would give us was removed before the split came here: what it would have is removed, too.
     fn still_born(&mut self, region: &Region, peer: u64) -> bool {
         let before = self.tombstones.get(&region.id);
-        let newer = before.is_some_and(|dead| dead.region_epoch > region.region_epoch);
+        let conf_ver = |region: &Region| region.region_epoch.map_or(0, |epoch| epoch.conf_ver);
+        let newer = before.is_some_and(|dead| conf_ver(dead) > conf_ver(region));
         let remembered = before.filter(|_| newer).unwrap_or(region).clone();
         put_region(&mut self.data, &remembered, PeerState::Tombstone);
         self.tombstones.insert(region.id, remembered);

@@ -48,7 +48,7 @@ impl<N: MembershipNode> MultiStore<N> {
     pub(super) fn close_peer(&mut self, region: u64) {
         let Some(mut replica) = self.replicas.remove(&region) else { return };
         replica.peer.close(&mut self.round);
-        while let Some((_, request)) = replica.desk.next() {
+        while let Some((_, request)) = replica.desk.pop() {
             self.refuse(raftkv::region::region_not_found(region), request);
         }
         self.map.remove(region);
@@ -64,17 +64,13 @@ impl<N: MembershipNode> MultiStore<N> {
 }
 
 /// What a tombstone remembers: the region as it was last known, the dead peer among its members, and the newest epoch that
-/// anybody has told of.
-fn remembered(
-    region: &Region,
-    me: proto::metapb::Peer,
-    told: Option<RegionEpoch>,
-) -> Region {
+/// anybody has told of (as far as the members go).
+fn remembered(region: &Region, me: proto::metapb::Peer, told: Option<RegionEpoch>) -> Region {
     let mut tombstone = region.clone();
     if let Some(told) = told {
+        // Not the version: a peer without data has no range, and must not seem to have one.
         let epoch = tombstone.region_epoch.get_or_insert_default();
         epoch.conf_ver = epoch.conf_ver.max(told.conf_ver);
-        epoch.version = epoch.version.max(told.version);
     }
     tombstone.peers.retain(|peer| peer.store_id != me.store_id);
     tombstone.peers.push(me);

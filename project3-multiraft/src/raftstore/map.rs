@@ -4,6 +4,7 @@
 //! question with one answer, and what a snapshot is measured against before it is let in.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use proto::metapb::Region;
 
@@ -47,8 +48,11 @@ impl RegionMap {
 
     /// The region that has this position.
     pub fn at(&self, position: &[u8]) -> Option<&Region> {
-        let (_, region) = self.starts.range::<[u8], _>(..=position).next_back()?;
-        self.regions.get(region).filter(|region| overlaps(region, position, &[position, &[0]].concat()))
+        let (_, region) =
+            self.starts.range::<[u8], _>((Unbounded, Included(position))).next_back()?;
+        self.regions
+            .get(region)
+            .filter(|region| overlaps(region, position, &[position, &[0]].concat()))
     }
 
     /// The region that begins where this one ends.
@@ -61,8 +65,8 @@ impl RegionMap {
 
     /// The regions that have a key of `[start, end)`, but for the one with the id `except`.
     pub fn overlapping(&self, start: &[u8], end: &[u8], except: u64) -> Vec<u64> {
-        let before = self.starts.range::<[u8], _>(..start).next_back();
-        let within = self.starts.range::<[u8], _>(start..);
+        let before = self.starts.range::<[u8], _>((Unbounded, Excluded(start))).next_back();
+        let within = self.starts.range::<[u8], _>((Included(start), Unbounded));
         let near = before.into_iter().chain(within).map(|(_, id)| *id);
         near.take_while(|id| {
             let begins = &self.regions[id].start_key[..];

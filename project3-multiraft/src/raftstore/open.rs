@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use proto::metapb::Region;
-use proto::raft_serverpb::{PeerState, RaftApplyState, RaftLocalState, RegionLocalState, StoreIdent};
+use proto::raft_serverpb::{
+    PeerState, RaftApplyState, RaftLocalState, RegionLocalState, StoreIdent,
+};
 use raftkv::apply::Apply;
 use raftkv::log_store::{LogBatch, LogOp, LogStore};
 use raftkv::peer::{Micros, Peer, Round};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use proto::metapb::{self, Region};
 use raftkv::apply::{Applied, Apply};
 use raftkv::callback::Waiter;
@@ -58,6 +59,8 @@ pub(super) struct Replica<N: MembershipNode> {
     pub written: u64,
     /// A split is being prepared: ticks since.
     pub splitting: Option<u64>,
+    /// Where to cut, as soon as there are ids.
+    pub split_at: Vec<Bytes>,
     pub told: Option<PeerView>,
     /// Ticks until the next heartbeat.
     pub heartbeat_in: u64,
@@ -85,6 +88,7 @@ impl<N: MembershipNode> Replica<N> {
             grown: 0,
             written: 0,
             splitting: None,
+            split_at: Vec::new(),
             told: None,
             heartbeat_in: 0,
             heard: BTreeMap::new(),

@@ -11,11 +11,11 @@
 //!
 //! All of that is asked again when an entry is applied, as far as it can have changed by then: the range.
 
+use proto::metapb::Peer as Member;
 use proto::raft_cmdpb::{
     AdminCmdType, AdminResponse, RaftCmdRequest, RaftCmdResponse, RaftRequestHeader,
     RaftResponseHeader, TransferLeaderResponse,
 };
-use proto::metapb::Peer as Member;
 use raftkv::peer::{Answer, Micros, Read, Write};
 use raftkv::store::Request;
 use raftkv::store::desk::{self, Held};
@@ -125,7 +125,11 @@ impl<N: MembershipNode> MultiStore<N> {
     ///
     /// You will need `admin::conf_change`, `node_mut().propose_conf_change`, `refusal_of` for its errors, and `Peer::expect`:
     /// under which index and term will the fate of this entry be known?
-    fn change_members(&mut self, header: RaftRequestHeader, write: Write) -> Option<(Refusal, Write)> {
+    fn change_members(
+        &mut self,
+        header: RaftRequestHeader,
+        write: Write,
+    ) -> Option<(Refusal, Write)> {
         // BEGIN SOLUTION 3B.conf_propose
         let replica = self.replicas.get_mut(&header.region_id)?;
         let admin = write.request.admin_request.as_ref();
@@ -173,7 +177,7 @@ impl<N: MembershipNode> MultiStore<N> {
     /// Tries again what a region's desk holds, oldest first, until one is turned away again.
     pub(super) fn serve_the_held(&mut self, region: u64) {
         loop {
-            let held = self.replicas.get_mut(&region).and_then(|replica| replica.desk.next());
+            let held = self.replicas.get_mut(&region).and_then(|replica| replica.desk.pop());
             let Some((until, request)) = held else { return };
             let Some((why, request)) = self.serve(region, request) else { continue };
             if desk::may_pass(&why)
@@ -203,10 +207,7 @@ impl<N: MembershipNode> MultiStore<N> {
 
     /// Who has an old map learns of the neighbour, too: after a split it is the part that is missing.
     pub(super) fn complete(&self, answer: &mut Answer) {
-        let refusal = match answer {
-            Answer::Write(_, Err(refusal)) | Answer::NoRead(_, refusal) => refusal,
-            _ => return,
-        };
+        let (Answer::Write(_, Err(refusal)) | Answer::NoRead(_, refusal)) = answer else { return };
         let Refusal::Region(error) = refusal else { return };
         let Some(mismatch) = &mut error.epoch_not_match else { return };
         let next = mismatch.current_regions.last().and_then(|last| self.map.after(last)).cloned();
@@ -214,7 +215,11 @@ impl<N: MembershipNode> MultiStore<N> {
     }
 
     /// A command of this store's own: what becomes of it, nobody waits for.
-    pub(super) fn command(&mut self, header: RaftRequestHeader, admin: proto::raft_cmdpb::AdminRequest) {
+    pub(super) fn command(
+        &mut self,
+        header: RaftRequestHeader,
+        admin: proto::raft_cmdpb::AdminRequest,
+    ) {
         let (callback, _) = raftkv::callback::callback();
         let request: Box<RaftCmdRequest> = cmd::admin_request(header, admin);
         let deadline = self.now.saturating_add(10_000_000);

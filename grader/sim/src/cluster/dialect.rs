@@ -4,7 +4,7 @@
 //! links the messages, gives it a [`Dialect`]: encode this operation, decode that answer, describe that message.
 //! The judge trusts it: it is the judge's own code.
 
-use super::protocol::{Channel, NodeId};
+use super::protocol::{Channel, Micros, NodeId};
 use crate::history::{Op, OpResult};
 
 /// What a response means to a client.
@@ -64,6 +64,19 @@ pub trait Dialect {
 
     /// What the response from `from` says.
     fn answer(&mut self, client: u64, op: &Op, from: NodeId, response: &[u8]) -> Answer;
+
+    /// A message has come to somebody who is no store of this world, but whom the suite plays itself (a scheduler). What
+    /// it answers, to whom: each answer travels like any message.
+    fn hears(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        to: NodeId,
+        bytes: &[u8],
+    ) -> Vec<(NodeId, Vec<u8>)> {
+        let _ = (now, from, to, bytes);
+        Vec::new()
+    }
 
     /// What a message between stores says. The default knows nothing: then promises in messages are not
     /// watched, and traces show only sizes.

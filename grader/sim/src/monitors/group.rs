@@ -266,6 +266,7 @@ impl Group {
         &mut self,
         node: NodeId,
         region: u64,
+        before: &[Member],
         peers: &BTreeMap<(NodeId, u64), Peer>,
     ) -> Outcome {
         let Some(index) = self.counted.take() else { return Ok(()) };
@@ -283,7 +284,9 @@ impl Group {
         };
         for voters in [&leader.view.voters, &leader.view.outgoing] {
             let count = voters.iter().filter(holds).count();
-            if !voters.is_empty() && count <= voters.len() / 2 {
+            // The event may have committed it and then changed the members: it was counted by those before.
+            let enough = before.iter().filter(holds).count() > before.len() / 2;
+            if !voters.is_empty() && count <= voters.len() / 2 && !enough {
                 let names: Vec<String> =
                     voters.iter().filter(holds).map(|m| format!("n{}", m.store)).collect();
                 return broke(

@@ -11,7 +11,8 @@
 //!   is on a majority's disks when a leader commits it, and a leader commits by counting only in its own term;
 //! - **promises in messages** (`promises`): one vote a term and node even over restarts; what was acknowledged is
 //!   still there after a crash;
-//! - **regions** (`regions`): on one store ranges do not overlap, and at the end they cover all keys.
+//! - **regions** (`regions`): on one store ranges do not overlap, nor do they in one version of the map anywhere; the newest
+//!   regions leave no gap, and at the end leaders cover all keys. A peer that was destroyed never lives again.
 //!
 //! To look is cheap: a peer shows its log from the last entry that we know, with the term before it. If that still
 //! fits, Log Matching (checked entry by entry: an index and a term name one entry and one predecessor) says that
@@ -25,7 +26,7 @@ mod peer;
 mod promises;
 mod regions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::dialect::MessageInfo;
 use crate::cluster::protocol::{Inspected, Look, Micros, NodeId, RegionView, Role};
@@ -69,6 +70,9 @@ pub struct Monitors {
     peers: BTreeMap<(NodeId, u64), Peer>,
     looks: BTreeMap<NodeId, u32>,
     promises: Promises,
+    /// Peers that were destroyed: node, region, peer.
+    dead: BTreeSet<(NodeId, u64, u64)>,
+    map: regions::Newest,
 }
 
 impl Monitors {
@@ -118,10 +122,15 @@ impl Monitors {
     ) -> Outcome<Seen> {
         let mut seen = Seen::default();
         for region in &shown.removed {
-            self.peers.remove(&(node, *region));
+            if let Some(peer) = self.peers.remove(&(node, *region)) {
+                coverage.hit(coverage::DESTROYED);
+                self.dead.insert((node, *region, peer.view.peer));
+            }
         }
         for view in &shown.regions {
             peer::sane(node, view, asked)?;
+            self.is_alive(node, view)?;
+            self.map.observe(node, view)?;
             let whole = asked.logs.iter().all(|(region, _)| *region != view.region);
             let old = self.peers.get(&(node, view.region));
             if !whole && old.is_some_and(|old| !old.fits(view)) {
@@ -138,7 +147,22 @@ impl Monitors {
             node,
             self.peers.range((node, 0)..=(node, u64::MAX)).map(|(_, p)| &p.view),
         )?;
+        if !seen.again {
+            self.map.has_no_gap()?;
+        }
         Ok(seen)
+    }
+
+    // A peer that was destroyed has forgotten what it promised: it may not come back under its old name.
+    fn is_alive(&self, node: NodeId, view: &RegionView) -> Outcome {
+        if self.dead.contains(&(node, view.region, view.peer)) {
+            return broke(
+                "a removed peer lives again",
+                format!("n{node} destroyed peer {} of region {}", view.peer, view.region),
+                format!("it has it again, in term {} with vote {}", view.term, view.vote),
+            );
+        }
+        Ok(())
     }
 
     fn observe_peer(
@@ -152,6 +176,7 @@ impl Monitors {
         // Taken out, not cloned: a log may be long. After a violation nobody looks at it again.
         let old = self.peers.remove(&(node, view.region));
         let before = old.as_ref().map(Peer::standing);
+        let voters = old.as_ref().map(|old| old.view.voters.clone()).unwrap_or_default();
         if let Some(old) = &old {
             old.goes_on(node, view)?;
             Group::leader_appends_only(node, old, view)?;
@@ -165,7 +190,7 @@ impl Monitors {
         group.commits(node, at, before, &new)?;
         group.applies(node, at, view, coverage)?;
         self.peers.insert((node, view.region), new);
-        group.is_on_a_majority(node, view.region, &self.peers)?;
+        group.is_on_a_majority(node, view.region, &voters, &self.peers)?;
         Ok(change)
     }
 
@@ -174,7 +199,8 @@ impl Monitors {
     /// # Errors
     /// When it breaks a promise that it made in an earlier one.
     pub fn sent(&mut self, node: NodeId, at: Micros, message: &MessageInfo) -> Outcome {
-        self.promises.made(node, at, message)
+        let peer = self.peers.get(&(node, message.region)).map_or(0, |peer| peer.view.peer);
+        self.promises.made(node, peer, at, message)
     }
 
     /// The leader of a region with the highest term, among nodes that live.

@@ -11,16 +11,16 @@ use crate::history::at as when;
 /// Promises made so far, by region and node.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
-    // (region, node, term) -> candidate, when
-    votes: BTreeMap<(u64, NodeId, u64), (u64, Micros)>,
-    // (region, node) -> the term, the highest index acknowledged in it, when
-    acks: BTreeMap<(u64, NodeId), (u64, u64, Micros)>,
+    // (region, node, peer, term) -> candidate, when. By peer: one that is removed and added again is another member.
+    votes: BTreeMap<(u64, NodeId, u64, u64), (u64, Micros)>,
+    // (region, node, peer) -> the term, the highest index acknowledged in it, when
+    acks: BTreeMap<(u64, NodeId, u64), (u64, u64, Micros)>,
 }
 
 impl Promises {
-    pub fn made(&mut self, node: NodeId, at: Micros, message: &MessageInfo) -> Outcome {
+    pub fn made(&mut self, node: NodeId, peer: u64, at: Micros, message: &MessageInfo) -> Outcome {
         if let Some(vote) = &message.vote {
-            let key = (message.region, node, vote.term);
+            let key = (message.region, node, peer, vote.term);
             let (candidate, since) = *self.votes.entry(key).or_insert((vote.candidate, at));
             if candidate != vote.candidate {
                 return broke(
@@ -39,7 +39,7 @@ impl Promises {
             }
         }
         if let Some(ack) = &message.ack {
-            let acked = self.acks.entry((message.region, node)).or_insert((0, 0, at));
+            let acked = self.acks.entry((message.region, node, peer)).or_insert((0, 0, at));
             if (ack.term, ack.index) > (acked.0, acked.1) {
                 *acked = (ack.term, ack.index, at);
             }
@@ -52,9 +52,12 @@ impl Promises {
         if known {
             return Ok(());
         }
-        if let Some((&(_, _, term), (candidate, at))) = self
+        if let Some((&(.., term), (candidate, at))) = self
             .votes
-            .range((view.region, node, view.term)..=(view.region, node, u64::MAX))
+            .range(
+                (view.region, node, view.peer, view.term)
+                    ..=(view.region, node, view.peer, u64::MAX),
+            )
             .next_back()
             && (term > view.term || view.vote != *candidate)
         {
@@ -67,7 +70,7 @@ impl Promises {
                 format!("after a crash it is in term {} with vote {}", view.term, view.vote),
             );
         }
-        if let Some((term, index, at)) = self.acks.get(&(view.region, node))
+        if let Some((term, index, at)) = self.acks.get(&(view.region, node, view.peer))
             && (*term > view.term || (*term == view.term && *index > view.last))
         {
             return broke(

@@ -49,7 +49,11 @@ impl World<'_, '_> {
             bytes: size,
         });
         self.monitors.sent(from, now, &info)?;
-        if to == from || !self.nodes.contains_key(&to) {
+        if !self.nodes.contains_key(&to) {
+            self.heard_by_helper(id, from, to, channel, &bytes);
+            return Ok(());
+        }
+        if to == from {
             self.dropped(id, "nobody there");
             return Ok(());
         }
@@ -75,6 +79,40 @@ impl World<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    // Who is no store may be somebody whom the suite plays. It answers at once; its answers take their time.
+    fn heard_by_helper(
+        &mut self,
+        id: u64,
+        from: NodeId,
+        to: NodeId,
+        channel: Channel,
+        bytes: &[u8],
+    ) {
+        let now = self.now;
+        let answers = self.dialect.hears(now, from, to, bytes);
+        if answers.is_empty() {
+            self.dropped(id, "nobody there");
+        }
+        for (node, bytes) in answers {
+            self.messages += 1;
+            let message = self.messages;
+            if let Fate::Arrives(times) = self.network.send(to, node, channel, now) {
+                for time in times {
+                    let bytes = ByteBuf::from(bytes.clone());
+                    let due = Due::Deliver {
+                        message,
+                        from: to,
+                        to: node,
+                        channel,
+                        bytes,
+                        order: message,
+                    };
+                    self.later(time, due);
+                }
+            }
+        }
     }
 
     fn dropped(&mut self, id: u64, why: &str) {

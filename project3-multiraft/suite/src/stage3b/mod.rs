@@ -1,0 +1,29 @@
+//! Stage 3B: a store of many peers. Regions split, members come and go, and clients notice nothing.
+//!
+//! - [`config`]: how a test sets up a store; opaque to the world.
+//! - [`talk`], [`pd`]: the scheduler that the world plays.
+//! - [`dialect`]: the raw API over a map of regions.
+//! - `city`: a world, its scheduler, and what tests ask of them.
+//! - the others: the tests. Each one's doc comment is the long form of its failure text.
+
+mod chaos;
+mod city;
+pub mod config;
+pub mod dialect;
+mod idle;
+mod members;
+pub mod pd;
+mod serve;
+mod split;
+pub mod talk;
+
+use sim::cluster::protocol::Cluster;
+use sim::harness::Test;
+
+/// The tests, in course order.
+pub fn tests() -> Vec<Test<Cluster>> {
+    [serve::tests(), members::tests(), split::tests(), idle::tests(), chaos::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
