@@ -71,8 +71,10 @@ impl PeerStorage {
         &self.region
     }
 
-    /// The region has changed: an entry that was just applied said so.
+    /// The region has changed: an entry that was just applied said so. A snapshot of it as it was is let go: whoever is new
+    /// in it could do nothing with it.
     pub fn set_region(&mut self, region: Region) {
+        self.release_snapshot();
         self.region = region;
     }
 

@@ -147,6 +147,8 @@ pub struct MultiStore<N: MembershipNode> {
     jobs: Vec<Job>,
     to_scheduler: Vec<ToScheduler>,
     outbox: Vec<Effect>,
+    /// Messages that must leave behind all others of the round.
+    last_words: Vec<Effect>,
     now: Micros,
     ticks: u64,
     writing: VecDeque<Writing>,
@@ -216,10 +218,13 @@ impl<N: MembershipNode> MultiStore<N> {
     pub fn tick(&mut self, now: Micros) -> Result<()> {
         self.now = self.now.max(now);
         self.ticks += 1;
-        let awake = self.replicas.iter().filter(|(_, replica)| !replica.sleep.asleep());
-        let awake: Vec<u64> = awake.map(|(region, _)| *region).collect();
-        for region in awake {
+        let regions: Vec<u64> = self.replicas.keys().copied().collect();
+        for region in regions {
             let Some(replica) = self.replicas.get_mut(&region) else { continue };
+            if replica.sleep.asleep() {
+                self.tick_heartbeat(region);
+                continue;
+            }
             replica.peer.tick(self.now, &mut self.round)?;
             self.busy.insert(region);
             self.tick_transfers(region);

@@ -71,6 +71,7 @@ impl<N: MembershipNode> MultiStore<N> {
             jobs: Vec::new(),
             to_scheduler: Vec::new(),
             outbox: Vec::new(),
+            last_words: Vec::new(),
             now,
             ticks: 0,
             writing: VecDeque::new(),

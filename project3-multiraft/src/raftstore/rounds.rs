@@ -39,6 +39,7 @@ impl<N: MembershipNode> MultiStore<N> {
         }
         self.tell_observers(&busy);
         self.seal();
+        self.outbox.append(&mut self.last_words);
         Ok(mem::take(&mut self.outbox))
     }
 

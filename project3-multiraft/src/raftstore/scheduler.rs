@@ -52,7 +52,7 @@ impl<N: MembershipNode> MultiStore<N> {
         for peer in others {
             let heard = *replica.heard.entry(peer.id).or_insert(now);
             let down_seconds = now.saturating_sub(heard) / 1_000_000;
-            if down_seconds >= DOWN_SECONDS {
+            if down_seconds >= DOWN_SECONDS && !replica.sleep.asleep() {
                 down_peers.push(pdpb::PeerStats { peer: Some(*peer), down_seconds });
             }
         }

@@ -73,11 +73,21 @@ fn is_quiet<N: MembershipNode>(replica: &Replica<N>) -> bool {
         && !peer.is_installing()
 }
 
+impl<N: MembershipNode> Replica<N> {
+    fn wake(&mut self) {
+        if self.sleep.asleep {
+            // Who slept was silent, not down.
+            self.heard.clear();
+        }
+        self.sleep.wake();
+    }
+}
+
 impl<N: MembershipNode> MultiStore<N> {
     /// A region wakes, whatever it did.
     pub(super) fn wake(&mut self, region: u64) {
         if let Some(replica) = self.replicas.get_mut(&region) {
-            replica.sleep.wake();
+            replica.wake();
             self.busy.insert(region);
         }
     }
@@ -85,7 +95,7 @@ impl<N: MembershipNode> MultiStore<N> {
     pub(super) fn woken_by(&mut self, message: &RaftMessage) {
         let Some(replica) = self.replicas.get_mut(&message.region_id) else { return };
         if replica.sleep.asleep || means_work(message) {
-            replica.sleep.wake();
+            replica.wake();
         }
     }
 
@@ -99,7 +109,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let Some(replica) = self.replicas.get_mut(&region) else { return };
         let status = replica.peer.status();
         if after == 0 || !is_quiet(replica) || status.last_index != replica.sleep.seen {
-            replica.sleep.wake();
+            replica.wake();
             replica.sleep.seen = status.last_index;
             return;
         }
@@ -163,7 +173,8 @@ impl<N: MembershipNode> MultiStore<N> {
 
     fn answer(&mut self, region: u64, to: Member, kind: ExtraMessageType) {
         let Some(replica) = self.replicas.get(&region) else { return };
-        self.outbox.push(Effect::Send(Box::new(RaftMessage {
+        // Behind this round's heartbeat: it would wake who has just agreed to sleep.
+        self.last_words.push(Effect::Send(Box::new(RaftMessage {
             region_id: region,
             from_peer: Some(replica.me),
             to_peer: Some(to),

@@ -5,12 +5,14 @@
 //! has not been applied here yet; a moment later there will be room, or the peer is there already. So "later" is the
 //! answer, and the sender tries again. If the one that is in the way is stale, it is asked to find out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proto::eraftpb::{MessageType, SnapshotMetadata};
 use proto::metapb::Region;
 use proto::raft_serverpb::{RaftApplyState, RaftMessage, RaftTruncatedState};
 use raftkv::peer::Restore;
-use raftkv::snapshot::{Admission, Incoming, Install, Received, label};
+use raftkv::snapshot::{Admission, Incoming, Install, Received, SnapSource, label};
 use raftkv::store::SnapStream;
 use raftkv::{Result, keys};
 use standalone::engine::CF_DEFAULT;
@@ -139,7 +141,15 @@ impl<N: MembershipNode> MultiStore<N> {
                 }
                 if let Some(replica) = self.replicas.get_mut(&region) {
                     replica.transfers.held = 0;
-                    replica.peer.node_mut().storage_mut().built(source.ok());
+                    // It was begun before the region changed: who is new in it could do nothing with it.
+                    let epoch = replica.region().region_epoch;
+                    let of_now = |source: &Arc<SnapSource>| {
+                        label(source.snapshot()).is_some_and(|(_, data)| {
+                            data.region.is_some_and(|region| region.region_epoch == epoch)
+                        })
+                    };
+                    let source = source.ok().filter(of_now);
+                    replica.peer.node_mut().storage_mut().built(source);
                     self.busy.insert(region);
                 }
                 Ok(())

@@ -98,7 +98,7 @@ impl Newest {
         let same = over.iter().find(|(_, known)| known.version == version);
         if let Some((at, known)) = same {
             return broke(
-                "two regions lie over each other in one version of the map",
+                "two regions overlap in one version of the map",
                 format!(
                     "n{} shows region {} as [{}, {}) in version {version}",
                     known.node,

@@ -7,6 +7,7 @@ use sim::harness::{judged, run_judges};
 fn main() -> ExitCode {
     run_judges(&[
         judged(multiraft_suite::stage3a::tests()),
+        judged(multiraft_suite::stage3b::tests()),
         judged(multiraft_suite::stage3c::tests()),
     ])
 }

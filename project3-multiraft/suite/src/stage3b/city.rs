@@ -5,17 +5,19 @@ use std::rc::Rc;
 
 use prost::Message as _;
 use proto::errorpb;
+use proto::kvrpcpb::{Context, RawGetRequest, RawGetResponse};
 use proto::metapb::{Peer, Region, RegionEpoch};
 use proto::raft_cmdpb::{
     AdminCmdType, AdminRequest, BatchSplitRequest, ChangePeerRequest, CmdType, PutRequest,
     RaftCmdRequest, RaftCmdResponse, RaftRequestHeader, Request, SplitRequest,
 };
+use sim::cluster::dialect::Answer;
 use sim::cluster::protocol::{Cluster, Micros, NodeId, RegionView, Role};
 use sim::cluster::setup::SECOND;
 use sim::failure::{Failure, Outcome};
 use sim::harness::Run;
 use sim::history::{Op, OpResult};
-use sim::world::{CallEnd, World};
+use sim::world::{CallEnd, CallId, World};
 
 use super::config::{FIRST, StoreConfig};
 use super::dialect::{COMMANDER, ManyRegions};
@@ -34,10 +36,10 @@ pub enum Said {
     Done(Box<RaftCmdResponse>),
     /// Not here, or not now.
     Region(Box<errorpb::Error>),
-    /// Refused for good, with this text.
-    Refused(String),
-    /// Something else.
-    Other(String),
+    /// Refused for good, with this text: failure texts show it.
+    Refused(#[allow(dead_code)] String),
+    /// Something else, for failure texts.
+    Other(#[allow(dead_code)] String),
 }
 
 pub fn broke<T>(
@@ -205,8 +207,7 @@ impl<'w, 'a> City<'w, 'a> {
 pub fn put_command(header: RaftRequestHeader, key: &[u8], value: &[u8]) -> RaftCmdRequest {
     let key = [b"r", key].concat();
     let put = PutRequest { cf: "default".into(), key: key.into(), value: value.to_vec().into() };
-    let request =
-        Request { cmd_type: CmdType::Put.into(), put: Some(put), ..Default::default() };
+    let request = Request { cmd_type: CmdType::Put.into(), put: Some(put), ..Default::default() };
     RaftCmdRequest { header: Some(header), requests: vec![request], ..Default::default() }
 }
 
@@ -216,17 +217,17 @@ pub fn change_command(
     peer: Peer,
 ) -> RaftCmdRequest {
     let change = ChangePeerRequest { change_type: kind.into(), peer: Some(peer) };
-    admin(header, AdminRequest {
-        cmd_type: AdminCmdType::ChangePeer.into(),
-        change_peer: Some(change),
-        ..Default::default()
-    })
+    admin(
+        header,
+        AdminRequest {
+            cmd_type: AdminCmdType::ChangePeer.into(),
+            change_peer: Some(change),
+            ..Default::default()
+        },
+    )
 }
 
-pub fn split_command(
-    header: RaftRequestHeader,
-    splits: &[(Vec<u8>, u64, Vec<u64>)],
-) -> RaftCmdRequest {
+pub fn split_command(header: RaftRequestHeader, splits: &[Cut]) -> RaftCmdRequest {
     let requests = splits.iter().map(|(key, region, peers)| SplitRequest {
         split_key: key.clone().into(),
         new_region_id: *region,
@@ -234,25 +235,92 @@ pub fn split_command(
         ..Default::default()
     });
     let splits = BatchSplitRequest { requests: requests.collect(), right_derive: true };
-    admin(header, AdminRequest {
-        cmd_type: AdminCmdType::BatchSplit.into(),
-        splits: Some(splits),
-        ..Default::default()
-    })
+    admin(
+        header,
+        AdminRequest {
+            cmd_type: AdminCmdType::BatchSplit.into(),
+            splits: Some(splits),
+            ..Default::default()
+        },
+    )
 }
 
 fn admin(header: RaftRequestHeader, admin: AdminRequest) -> RaftCmdRequest {
-    RaftCmdRequest {
-        header: Some(header),
-        admin_request: Some(admin),
-        ..Default::default()
-    }
+    RaftCmdRequest { header: Some(header), admin_request: Some(admin), ..Default::default() }
 }
 
 /// An epoch that is not the present one.
-pub fn epoch(conf_ver: u64, version: u64) -> Option<RegionEpoch> {
-    Some(RegionEpoch { conf_ver, version })
+pub fn epoch(conf_ver: u64, version: u64) -> RegionEpoch {
+    RegionEpoch { conf_ver, version }
 }
+
+/// A cut: the key, the new region's id, and its peers'.
+pub type Cut = (Vec<u8>, u64, Vec<u64>);
 
 /// The first region's id, for tests that look at views.
 pub const REGION: u64 = FIRST;
+
+impl City<'_, '_> {
+    /// A command that is on its way while the world goes on. At most one at a time per client number is remembered, so each
+    /// has its own.
+    pub fn begin_command(&mut self, to: NodeId, command: &RaftCmdRequest) -> CallId {
+        self.pd.borrow_mut().command = Some(("RaftCmd".into(), command.encode_to_vec()));
+        self.world.begin(COMMANDER, Op::Get(b"~command".to_vec()), to)
+    }
+
+    /// What became of it.
+    pub fn said_of(&self, call: CallId) -> Said {
+        match self.world.ended(call) {
+            Some(CallEnd::Status(status)) if status.definite => Said::Refused(status.text.clone()),
+            Some(CallEnd::Answered(Answer::Retry(text))) if text == "done" => {
+                Said::Done(Box::default())
+            }
+            Some(CallEnd::Answered(Answer::Retry(_))) => Said::Region(Box::default()),
+            other => Said::Other(format!("{other:?}")),
+        }
+    }
+
+    /// A key that nobody else writes was written, or was not.
+    pub fn expect_any(&mut self, key: &[u8], written: bool) -> Outcome {
+        let leader = self.led(key)?;
+        // Not of the history: commands are not.
+        let header = self.header(key, leader);
+        let found = self.peek(header, key, leader)?;
+        if found == Some(written) || found.is_none() {
+            return Ok(());
+        }
+        broke(
+            "a write's client was told something else than what happened",
+            format!(
+                "it was told that the write {}",
+                if written { "is done" } else { "never happens" }
+            ),
+            format!("key {key:?} is {}", if written { "not there" } else { "there" }),
+        )
+    }
+
+    fn peek(
+        &mut self,
+        header: RaftRequestHeader,
+        key: &[u8],
+        leader: NodeId,
+    ) -> Outcome<Option<bool>> {
+        let context = Context {
+            region_id: header.region_id,
+            region_epoch: header.region_epoch,
+            peer: header.peer,
+            ..Default::default()
+        };
+        let request = RawGetRequest {
+            context: Some(context),
+            key: key.to_vec().into(),
+            ..Default::default()
+        };
+        self.pd.borrow_mut().command = Some(("RawGet".into(), request.encode_to_vec()));
+        self.pd.borrow_mut().answered = None;
+        self.world.call(COMMANDER, Op::Get(b"~command".to_vec()), leader)?;
+        let answered = self.pd.borrow_mut().answered.take();
+        let response = answered.and_then(|bytes| RawGetResponse::decode(&bytes[..]).ok());
+        Ok(response.filter(|r| r.region_error.is_none()).map(|r| !r.not_found))
+    }
+}

@@ -10,6 +10,7 @@ use proto::kvrpcpb::{
     RawScanResponse,
 };
 use proto::metapb::Peer;
+use proto::raft_cmdpb::RaftCmdResponse;
 use raftkv_suite::dialect::RawDialect;
 use sim::cluster::dialect::{Answer, Dialect, MessageInfo};
 use sim::cluster::protocol::{Channel, Micros, NodeId};
@@ -28,8 +29,11 @@ pub struct ManyRegions {
 
 fn position(op: &Op) -> &[u8] {
     match op {
-        Op::Get(key) | Op::Put(key, _) | Op::Append(key, _) | Op::Delete(key) => key,
-        Op::Cas { key, .. } => key,
+        Op::Get(key)
+        | Op::Put(key, _)
+        | Op::Append(key, _)
+        | Op::Delete(key)
+        | Op::Cas { key, .. } => key,
         Op::Scan { start, .. } => start,
     }
 }
@@ -70,7 +74,8 @@ impl Dialect for ManyRegions {
         let mut pd = self.pd.borrow_mut();
         if client == COMMANDER {
             pd.answered = Some(response.to_vec());
-            return Answer::Retry("a command was answered".into());
+            let error = RaftCmdResponse::decode(response).ok().and_then(|r| r.header?.error);
+            return Answer::Retry(error.map_or("done".into(), |error| error.message));
         }
         let Some(error) = region_error(op, response) else {
             return RawDialect.answer(client, op, from, response);
@@ -111,13 +116,7 @@ impl Dialect for ManyRegions {
         answer.into_iter().map(|answer| (from, answer.encode())).collect()
     }
 
-    fn message(
-        &mut self,
-        from: NodeId,
-        to: NodeId,
-        channel: Channel,
-        bytes: &[u8],
-    ) -> MessageInfo {
+    fn message(&mut self, from: NodeId, to: NodeId, channel: Channel, bytes: &[u8]) -> MessageInfo {
         if channel == Channel::Scheduler {
             return MessageInfo { kind: "Scheduler".into(), ..MessageInfo::default() };
         }

@@ -43,6 +43,7 @@ fn learner(id: u64, store_id: u64) -> Peer {
 fn a_change_is_in_the_region(run: &mut Run<'_, Cluster>) -> Outcome {
     let mut city = City::new(run, &StoreConfig::new(1, 1))?;
     let leader = city.settle()?;
+    city.put(b"a", b"0")?;
     let header = city.header(b"", leader);
     let command = change_command(header, ConfChangeType::AddLearnerNode, learner(40, 9));
     let said = city.command(leader, &command)?;
@@ -107,10 +108,15 @@ fn a_change_that_changes_nothing_raises_nothing(run: &mut Run<'_, Cluster>) -> O
 fn a_change_for_members_of_old_is_refused(run: &mut Run<'_, Cluster>) -> Outcome {
     let mut city = City::new(run, &StoreConfig::new(1, 1))?;
     let leader = city.settle()?;
+    city.put(b"a", b"0")?;
     let old = city.header(b"", leader);
     let first = change_command(old, ConfChangeType::AddLearnerNode, learner(40, 8));
     let Said::Done(_) = city.command(leader, &first)? else {
-        return broke("a change of members was refused", "nothing was wrong with it", "at epoch 1:1");
+        return broke(
+            "a change of members was refused",
+            "nothing was wrong with it",
+            "at epoch 1:1",
+        );
     };
     let second = change_command(old, ConfChangeType::AddLearnerNode, learner(41, 9));
     match city.command(leader, &second)? {
@@ -123,7 +129,7 @@ fn a_change_for_members_of_old_is_refused(run: &mut Run<'_, Cluster>) -> Outcome
             );
         }
     }
-    let ahead = proto::raft_cmdpb::RaftRequestHeader { region_epoch: epoch(9, 1), ..old };
+    let ahead = proto::raft_cmdpb::RaftRequestHeader { region_epoch: Some(epoch(9, 1)), ..old };
     let third = change_command(ahead, ConfChangeType::AddLearnerNode, learner(41, 9));
     match city.command(leader, &third)? {
         Said::Region(error) if error.epoch_not_match.is_some() => Ok(()),
@@ -266,7 +272,9 @@ fn a_removed_peer_comes_back_as_another(run: &mut Run<'_, Cluster>) -> Outcome {
         if on(&city, 3) == before {
             return broke(
                 "a peer that was removed lives again",
-                format!("peer {before:?} was removed from store 3, and another one was added there"),
+                format!(
+                    "peer {before:?} was removed from store 3, and another one was added there"
+                ),
                 "store 3 still shows the old one",
             );
         }
@@ -330,8 +338,7 @@ fn a_peer_without_data_goes_when_nobody_wants_it(run: &mut Run<'_, Cluster>) -> 
     // Nothing comes back from store 4, so it gets no snapshot either.
     let mute = city.world.fault(Fault::Half(Who::Node(4), true), None)?;
     city.make(b"", Wish::Add(4))?;
-    let born =
-        city.world.run_until(5 * SECOND, |world| world.view(4, REGION).is_some())?;
+    let born = city.world.run_until(5 * SECOND, |world| world.view(4, REGION).is_some())?;
     if !born {
         return broke(
             "a peer is not born by its leader's first word",

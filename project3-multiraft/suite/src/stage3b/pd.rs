@@ -104,7 +104,11 @@ impl Pd {
     /// From now on this is wanted of the region that has `key`.
     pub fn wish(&mut self, key: &[u8], wish: Wish) {
         let id = self.id();
-        self.wishes.push((key.to_vec(), wish, id));
+        let key = match &wish {
+            Wish::Split(at) => boundary(at),
+            _ => key.to_vec(),
+        };
+        self.wishes.push((key, wish, id));
     }
 
     /// Whether all wishes are fulfilled.
@@ -198,10 +202,7 @@ impl Pd {
                 Wish::Split(at) => known.region.start_key != boundary(at),
             }
         });
-        let ours = |(key, wish, _): &&(Vec<u8>, Wish, u64)| {
-            has(region, key) || matches!(wish, Wish::Split(at) if has(region, &boundary(at)))
-        };
-        let (_, wish, id) = self.wishes.iter().find(ours)?;
+        let (_, wish, id) = self.wishes.iter().find(|(key, ..)| has(region, key))?;
         let mut response = pdpb::RegionHeartbeatResponse {
             region_id: region.id,
             region_epoch: region.region_epoch,
@@ -274,10 +275,8 @@ impl Pd {
             }
             _ => None,
         };
-        match wish {
-            Some(Wish::Split(at)) => self.wish(&boundary(&at), Wish::Split(at.clone())),
-            Some(wish) => self.wish(&key, wish),
-            None => {}
+        if let Some(wish) = wish {
+            self.wish(&key, wish);
         }
     }
 }

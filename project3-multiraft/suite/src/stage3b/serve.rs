@@ -37,10 +37,7 @@ fn a_store_serves_its_region(run: &mut Run<'_, Cluster>) -> Outcome {
 
 /// Three stores, one region: the leader's followers get what it proposes, and all come to the same data.
 fn three_stores_serve_their_region(run: &mut Run<'_, Cluster>) -> Outcome {
-    Scenario::new(StoreConfig::new(3, 3).setup(), quiet)
-        .clients(3, 15)
-        .length(3 * SECOND)
-        .run(run)
+    Scenario::new(StoreConfig::new(3, 3).setup(), quiet).clients(3, 15).length(3 * SECOND).run(run)
 }
 
 /// A store that was stopped, or whose power went, finds its regions and what was in them.
@@ -61,6 +58,8 @@ fn a_restarted_store_finds_its_region(run: &mut Run<'_, Cluster>) -> Outcome {
     city.finish()
 }
 
+type Has = fn(&errorpb::Error) -> bool;
+
 /// A request for a region that is not here, to another peer, in an old epoch, of another term, for a key outside: each has
 /// an error of its own, and each is definite. A client that gets the wrong one asks the wrong place next.
 ///
@@ -71,7 +70,6 @@ fn each_wrong_request_has_its_error(run: &mut Run<'_, Cluster>) -> Outcome {
     let follower = leader % 3 + 1;
     city.put(b"a", b"1")?;
     let right = city.header(b"", leader);
-    type Has = fn(&errorpb::Error) -> bool;
     let cases: [(&str, u64, proto::raft_cmdpb::RaftRequestHeader, Has); 5] = [
         (
             "a region that is not here: RegionNotFound",
@@ -88,16 +86,11 @@ fn each_wrong_request_has_its_error(run: &mut Run<'_, Cluster>) -> Outcome {
             },
             |e| e.mismatch_peer_id.is_some(),
         ),
-        (
-            "a follower: NotLeader",
-            follower,
-            city.header(b"", follower),
-            |e| e.not_leader.is_some(),
-        ),
+        ("a follower: NotLeader", follower, city.header(b"", follower), |e| e.not_leader.is_some()),
         (
             "a version that is over: EpochNotMatch with the region as it is",
             leader,
-            proto::raft_cmdpb::RaftRequestHeader { region_epoch: epoch(1, 7), ..right },
+            proto::raft_cmdpb::RaftRequestHeader { region_epoch: Some(epoch(1, 7)), ..right },
             |e| e.epoch_not_match.as_ref().is_some_and(|e| !e.current_regions.is_empty()),
         ),
         (

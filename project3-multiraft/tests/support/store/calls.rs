@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::Message;
-use raftkv::storage::{Inbox, RaftStorage};
 use proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, RaftResponseHeader};
+use raftkv::Refusal;
 use raftkv::apply::Applied;
 use raftkv::callback::callback;
+use raftkv::storage::{Inbox, RaftStorage};
 use raftkv::store::Request;
-use raftkv::Refusal;
 use serde_bytes::ByteBuf;
 use sim::cluster::protocol::{Micros, Status};
 use sim::executor::Executor;
@@ -119,8 +119,7 @@ impl Calls {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         let ended = self.ended.clone();
         self.executor.spawn(async move {
-            let indefinite =
-                |text: String| Err(Status { definite: false, text });
+            let indefinite = |text: String| Err(Status { definite: false, text });
             let result = match applied.await {
                 Some(Ok(response)) => Ok(response.encode_to_vec().into()),
                 Some(Err(Refusal::Region(error))) => {

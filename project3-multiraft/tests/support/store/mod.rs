@@ -154,14 +154,15 @@ impl Running {
     fn handle(&mut self, event: Event, now: Micros) -> Result<()> {
         self.calls.set_now(now);
         match event {
-            Event::Open(_) | Event::Look => {}
+            Event::Open(_)
+            | Event::Look
+            | Event::Unreachable { channel: Channel::Scheduler, .. } => {}
             Event::Tick => self.store.tick(now)?,
             Event::Message { from, channel, bytes } => {
                 self.message(from, channel, &Bytes::from(bytes.into_vec()))?;
             }
             Event::Unreachable { to, channel: Channel::Snapshot } => self.store.snapshots_lost(to),
             Event::Unreachable { to, channel: Channel::Raft } => self.store.unreachable(to),
-            Event::Unreachable { .. } => {}
             Event::Request { id, method, bytes, deadline } => {
                 self.calls.begin(id, &method, &bytes, deadline);
             }

@@ -1,0 +1,94 @@
+//! Idle regions sleep: they send nothing, and wake when there is work.
+
+use sim::cluster::faults::{Cut, Fault, Who};
+use sim::cluster::protocol::Cluster;
+use sim::cluster::setup::SECOND;
+use sim::coverage;
+use sim::failure::Outcome;
+use sim::harness::{Run, Test};
+
+use super::city::{City, broke};
+use super::config::StoreConfig;
+use super::pd::Wish;
+
+pub(super) fn tests() -> Vec<Test<Cluster>> {
+    sim::tests!("idle.rs":
+        idle_regions_are_silent,
+        a_sleeping_region_serves_at_once,
+        a_dead_leader_wakes_its_regions,
+    )
+}
+
+fn asleep<'w, 'a>(run: &'w mut Run<'a, Cluster>) -> Outcome<City<'w, 'a>> {
+    let config = StoreConfig { sleep_ticks: 10, heartbeat_ticks: 20, ..StoreConfig::new(3, 3) };
+    let mut city = City::new(run, &config)?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    city.make(b"", Wish::Split(b"k".to_vec()))?;
+    city.put(b"x", b"1")?;
+    city.world.run_for(5 * SECOND)?;
+    Ok(city)
+}
+
+fn messages(city: &mut City<'_, '_>, span: u64) -> Outcome<u64> {
+    let before = city.world.coverage().count(coverage::DELIVERED);
+    city.world.run_for(span)?;
+    Ok(city.world.coverage().count(coverage::DELIVERED) - before)
+}
+
+/// Two regions of three peers with a heartbeat every 50 ms make 160 messages a second. Asleep they make none; the stores alone
+/// tell each other that they are alive.
+fn idle_regions_are_silent(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = asleep(run)?;
+    let sent = messages(&mut city, 5 * SECOND)?;
+    if sent > 200 {
+        return broke(
+            "idle regions do not go to sleep",
+            "nothing has happened for five seconds, and everybody has everything",
+            format!("in the next five, {sent} messages were delivered"),
+        );
+    }
+    city.expect(b"a", Some(b"1"))?;
+    city.finish()
+}
+
+/// A request wakes its region, and is served without an election.
+fn a_sleeping_region_serves_at_once(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = asleep(run)?;
+    let before = city.world.coverage().count(coverage::ELECTIONS);
+    city.put(b"a", b"2")?;
+    city.expect(b"x", Some(b"1"))?;
+    city.world.run_for(3 * SECOND)?;
+    city.put(b"a", b"3")?;
+    let after = city.world.coverage().count(coverage::ELECTIONS);
+    if after != before {
+        return broke(
+            "a region that wakes elects another leader",
+            "its leader was asleep, not dead",
+            format!("there were {} elections", after - before),
+        );
+    }
+    city.expect(b"a", Some(b"3"))?;
+    city.finish()
+}
+
+/// Who sleeps misses no heartbeats; so if a store dies, somebody must notice for all regions that it leads.
+fn a_dead_leader_wakes_its_regions(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = asleep(run)?;
+    let leader = city.settle()?;
+    city.world.fault(Fault::Crash(Who::Node(leader), Cut::Power), Some(20 * SECOND))?;
+    let regions = city.world.monitors().regions();
+    let others = city.world.run_until(10 * SECOND, |world| {
+        regions.iter().all(|region| world.leader(*region).is_some_and(|n| n != leader))
+    })?;
+    if !others {
+        return broke(
+            "regions sleep on although their leader is dead",
+            format!("n{leader} led them, and is down for ten seconds"),
+            "they have no other leader",
+        );
+    }
+    city.world.run_for(3 * SECOND)?;
+    city.expect(b"a", Some(b"1"))?;
+    city.expect(b"x", Some(b"1"))
+}
