@@ -86,11 +86,11 @@ impl<N: RaftNode> Peer<N> {
             debug_assert!(last.index <= self.persisted, "an entry is applied before it is durable");
             round.apply.push(ApplyTask { region: self.region_id, entries: committed });
         }
-        let number = ready.number;
+        let taken = ready.number;
         self.node.advance_append_async(ready);
-        if self.unpersisted.front().is_some_and(|first| first.number == number && !first.sync) {
+        if self.unpersisted.front().is_some_and(|first| first.number == taken && !first.sync) {
             // Nothing before it is on its way to the disk, and nothing of its own.
-            self.on_persisted(number, round)?;
+            self.on_persisted(taken, round)?;
         }
         self.grant_reads(round);
         Ok(())

@@ -84,7 +84,7 @@ impl Install {
             batch.put(CF_DEFAULT, keys::snapshot_raft_state_key(self.region_id), raft_state);
             kv.write(&batch, Durability::Immediate)?;
             pieces(kv, &region)?;
-            batch = WriteBatch::new();
+            batch = WriteBatch::default();
         }
         self.finish(&mut batch, &region)?;
         Ok(kv.write(&batch, Durability::Immediate)?)

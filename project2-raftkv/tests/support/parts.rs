@@ -262,9 +262,9 @@ impl Open {
     fn put_applying(&self) -> Result<()> {
         let local = peer_storage::load_region(&self.kv.snapshot()?, REGION)?;
         let region = local.and_then(|local| local.region).unwrap_or_default();
-        let mut batch = WriteBatch::new();
-        peer_storage::put_region(&mut batch, &region, PeerState::Applying);
-        Ok(self.kv.write(&batch, Durability::Immediate)?)
+        let mut note = WriteBatch::new();
+        peer_storage::put_region(&mut note, &region, PeerState::Applying);
+        Ok(self.kv.write(&note, Durability::Immediate)?)
     }
 
     fn open_storage(&mut self) -> Result<Opened> {
