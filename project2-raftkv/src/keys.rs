@@ -13,6 +13,7 @@
 //! | `01 02 region 06 part` | kv | pieces of a snapshot that is on its way in (ours: TiKV has files) |
 //! | `01 02 region 07` | kv | an installation in pieces: which snapshot, and how far it has come (ours) |
 //! | `01 03 region 01` | kv | `RegionLocalState`: the region, and whether its peer is normal, applying or dead |
+//! | `01 06` | raft | the epoch of the journal before it (ours) |
 //! | `01 05 store` | kv | the disk that a store was first met with; for store 0, that we were accepted (ours) |
 //!
 //! Numbers are big-endian, so that byte order is number order.
@@ -24,6 +25,9 @@ pub const LOCAL_PREFIX: u8 = 0x01;
 
 /// The key of the store's identity.
 pub const STORE_IDENT_KEY: [u8; 2] = [LOCAL_PREFIX, 0x01];
+
+/// Where the log's table says which records of its journal count.
+pub const JOURNAL_EPOCH_KEY: [u8; 2] = [LOCAL_PREFIX, 0x06];
 
 const RAFT: u8 = 0x02;
 const META: u8 = 0x03;

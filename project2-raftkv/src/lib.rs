@@ -34,11 +34,11 @@
 //!
 //! # One crash
 //!
-//! The power goes right after 4. `raft.redb` has entry 9, since 2 was synced; `kv.redb` falls back to its last synced
-//! commit, say applied = 7. On restart [`peer_storage::open`] finds a log up to 9 and data up to 7, takes the larger commit
-//! index of both files, and the peer starts as a follower. When it learns (from whoever leads) that 9 is committed, it
-//! applies 8 and 9 again, to the same effect. Had the power gone before 2 was synced, entry 9 would be lost *here*; but
-//! then this store had not counted its own copy, so that 9 was acknowledged only if both others have it.
+//! The power goes right after 4. The log has entry 9, since 2 was synced (`raft.wal`, or `raft.redb` behind it); `kv.redb`
+//! falls back to its last synced commit, say applied = 7. On restart [`peer_storage::open`] finds a log up to 9 and data up
+//! to 7, takes the larger commit index of both, and the peer starts as a follower. When it learns (from whoever leads) that
+//! 9 is committed, it applies 8 and 9 again, to the same effect. Had the power gone before 2 was synced, entry 9 would be
+//! lost *here*; but then this store had not counted its own copy, so that 9 was acknowledged only if both others have it.
 //!
 //! # Rules
 //!

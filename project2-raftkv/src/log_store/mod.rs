@@ -14,16 +14,17 @@
 //! - After `Append` of entries `from..=to` the log ends with `to`: an old, longer tail is gone, whatever it held.
 //!   Otherwise a restart would find entries of two histories, and could win an election with them.
 //!
-//! [`RedbLog`] is the one we have. TiKV's raft-engine does the same with a file that is only appended to and an
-//! index in memory: fewer bytes a write than a B-tree, and a thousand lines more.
+//! [`RedbLog`] keeps them in a B-tree, which is all that a log needs; [`WalLog`] puts a journal before it, for speed.
 
 mod redb;
+mod wal;
 
 use prost::Message as _;
 use proto::eraftpb::Entry;
 use proto::raft_serverpb::RaftLocalState;
 
 pub use redb::RedbLog;
+pub use wal::WalLog;
 
 use crate::Result;
 

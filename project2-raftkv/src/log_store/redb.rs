@@ -28,7 +28,7 @@ use crate::{Result, keys};
 /// A [`LogStore`] on an engine of its own.
 #[derive(Clone)]
 pub struct RedbLog {
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 impl RedbLog {
@@ -65,12 +65,11 @@ impl RedbLog {
         Ok(())
         // END SOLUTION
     }
-}
 
-impl LogStore for RedbLog {
-    fn commit(&self, batch: &LogBatch) -> Result<()> {
+    /// What these operations write.
+    pub(super) fn writes(&self, ops: &[LogOp]) -> Result<WriteBatch> {
         let mut writes = WriteBatch::new();
-        for op in &batch.ops {
+        for op in ops {
             match op {
                 LogOp::Append { region, entries } => Self::append(&mut writes, *region, entries),
                 LogOp::State { region, state } => {
@@ -82,8 +81,14 @@ impl LogStore for RedbLog {
                 }
             }
         }
+        Ok(writes)
+    }
+}
+
+impl LogStore for RedbLog {
+    fn commit(&self, batch: &LogBatch) -> Result<()> {
         let durability = if batch.sync { Durability::Immediate } else { Durability::None };
-        Ok(self.engine.write(&writes, durability)?)
+        Ok(self.engine.write(&self.writes(&batch.ops)?, durability)?)
     }
 
     fn state(&self, region: u64) -> Result<Option<RaftLocalState>> {
@@ -144,7 +149,7 @@ fn round_of(snapshot: &Snapshot, region: u64, index: u64) -> Result<Option<u64>>
 }
 
 /// The entries of a round: each with its length before it.
-fn encode(entries: &[Entry]) -> Vec<u8> {
+pub(super) fn encode(entries: &[Entry]) -> Vec<u8> {
     let len = |entry: &Entry| entry.encoded_len() + 5;
     let mut bytes = Vec::with_capacity(entries.iter().map(len).sum());
     for entry in entries {
@@ -154,7 +159,7 @@ fn encode(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-fn decode(region: u64, mut bytes: &[u8]) -> Result<Vec<Entry>> {
+pub(super) fn decode(region: u64, mut bytes: &[u8]) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     while let Some((len, rest)) = bytes.split_first_chunk::<4>() {
         let len = u32::from_be_bytes(*len) as usize;

@@ -26,8 +26,11 @@ use super::service::{Introduction, RaftService};
 use super::transport::Transport;
 use super::workers;
 use crate::error::Error;
-use crate::log_store::{LogStore, RedbLog};
+use crate::log_store::{LogStore, RedbLog, WalLog};
 use crate::{RaftStorage, Result, Store, store};
+
+/// The length of the log's journal.
+const JOURNAL_BYTES: usize = 16 << 20;
 
 /// How to start a [`Member`].
 #[derive(Debug, Clone)]
@@ -219,7 +222,17 @@ fn open_in(dir: &Path, cache_bytes: usize, setup: &store::Config) -> Result<Open
     let options = Options { cache_bytes, ..Options::default() };
     let kv = Engine::open(dir, "kv.redb", &options)?;
     let options = Options { cfs: vec![CF_DEFAULT], cache_bytes: 16 << 20, ..Options::default() };
-    let log: Arc<dyn LogStore> = Arc::new(RedbLog::new(Engine::open(dir, "raft.redb", &options)?));
+    let table = RedbLog::new(Engine::open(dir, "raft.redb", &options)?);
+    let failed = |what: String| Error::System { doing: "open the log's journal", what };
+    let journal = fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join("raft.wal"))
+        .map_err(|e| failed(e.to_string()))?;
+    let journal = redb::backends::FileBackend::new(journal).map_err(|e| failed(e.to_string()))?;
+    let log: Arc<dyn LogStore> = Arc::new(WalLog::open(table, journal, JOURNAL_BYTES)?);
     let store = Store::open(kv.clone(), log.clone(), setup.clone(), 0)?;
     Ok(Opened { kv, log, store })
 }

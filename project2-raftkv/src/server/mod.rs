@@ -1,7 +1,7 @@
 //! The edge: threads, sockets and the machine's clock, round a [`Store`](crate::Store) that knows none of them.
 //!
 //! ```text
-//!   clients ──gRPC──> TikvService ─ RawApi ─ RaftStorage ──┐ inbox (bounded)        ┌──> log writer thread ──> raft.redb
+//!   clients ──gRPC──> TikvService ─ RawApi ─ RaftStorage ──┐ inbox (bounded)        ┌──> log writer thread ──> raft.wal, raft.redb
 //!   stores ───gRPC──> RaftService ─────────────────────────┴──> loop thread: Store ─┼──> kv writer thread ───> kv.redb
 //!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┴──> region worker thread ──> kv.redb
 //! ```

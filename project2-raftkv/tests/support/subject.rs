@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
-use raftkv::log_store::{LogStore, RedbLog};
+use raftkv::log_store::{LogStore, RedbLog, WalLog};
 use raftkv::peer::GcLimits;
 use raftkv::store::{Config, Effect as Wanted, KvWrite, LogWrite, RegionJob, SnapStream, answer};
 use raftkv::{Error, Result, Store};
@@ -19,6 +19,9 @@ use standalone::engine::{CF_DEFAULT, Engine, Options};
 
 use super::calls::Calls;
 use super::look::inspect;
+
+/// So short that it is full every now and then.
+const JOURNAL_BYTES: usize = 4 << 10;
 
 /// Work that the world has not let happen yet.
 enum Job {
@@ -112,6 +115,7 @@ fn forget_half_made(recorder: &Recorder) {
     if whole.len().unwrap_or(0) == 0 {
         recorder.remove("kv.redb");
         recorder.remove("raft.redb");
+        recorder.remove("raft.wal");
     }
 }
 
@@ -129,7 +133,8 @@ impl Running {
     fn open(open: &Open, now: Micros, recorder: Recorder) -> Result<Running> {
         forget_half_made(&recorder);
         let kv = engine(&recorder, "kv.redb", None)?;
-        let log = RedbLog::new(engine(&recorder, "raft.redb", Some(vec![CF_DEFAULT]))?);
+        let table = RedbLog::new(engine(&recorder, "raft.redb", Some(vec![CF_DEFAULT]))?);
+        let log = WalLog::open(table, recorder.disk("raft.wal"), JOURNAL_BYTES)?;
         let log: Arc<dyn LogStore> = Arc::new(log);
         let store = Store::open(kv.clone(), log.clone(), config(open), now)?;
         let failed = |e: std::io::Error| Error::System { doing: "start", what: e.to_string() };

@@ -89,7 +89,7 @@ fn a_store_whose_disk_fails_stops_and_says_so(run: &mut Run<'_, Cluster>) -> Out
     let mut world = world(run, 3)?;
     let leader = world.await_leader(5 * SECOND)?;
     expect(&mut world, leader, Op::Put(key("k"), key("0")), &OpResult::Written)?;
-    let fault = Fault::DiskError(Who::Node(leader), "raft.redb".into(), call, nth);
+    let fault = Fault::DiskError(Who::Node(leader), "raft.wal".into(), call, nth);
     world.fault(fault, Some(10 * SECOND))?;
     for number in 1..=8u64 {
         let value = format!("{number}").into_bytes();
@@ -101,7 +101,7 @@ fn a_store_whose_disk_fails_stops_and_says_so(run: &mut Run<'_, Cluster>) -> Out
     if stopped == 0 {
         return Err(Failure::broke(
             "a store whose disk has failed goes on",
-            format!("{call:?} number {nth} on raft.redb of n{leader} failed (EIO)"),
+            format!("{call:?} number {nth} on raft.wal of n{leader} failed (EIO)"),
             "it never said that it stops",
         ));
     }
