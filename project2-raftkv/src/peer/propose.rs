@@ -20,8 +20,9 @@ impl<N: RaftNode> Peer<N> {
     ///
     /// # Errors
     /// Every refusal here is definite.
-    pub fn propose(&mut self, mut write: Write) -> Result<(), Box<Turned<Write>>> {
+    pub fn propose(&mut self, write: Write) -> Result<(), Box<Turned<Write>>> {
         // BEGIN SOLUTION 2B.propose
+        let mut write = write;
         let header = write.request.header.unwrap_or_default();
         let prepared = self
             .check(&header)

@@ -51,8 +51,9 @@ impl<N: RaftNode> Peer<N> {
     ///
     /// # Errors
     /// The storage failed.
-    fn take_apart(&mut self, mut ready: Ready, round: &mut Round) -> Result<()> {
+    fn take_apart(&mut self, ready: Ready, round: &mut Round) -> Result<()> {
         // BEGIN SOLUTION 2B.ready
+        let mut ready = ready;
         round.messages.extend(self.envelopes(std::mem::take(&mut ready.messages)));
         let messages = self.envelopes(std::mem::take(&mut ready.persisted_messages));
         let entries = ready.entries.first().zip(ready.entries.last());

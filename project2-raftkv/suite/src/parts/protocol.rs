@@ -305,7 +305,7 @@ pub struct Outcome {
 pub type Pair = (u8, ByteBuf, ByteBuf);
 
 /// What a peer has in the data's file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
     /// Its data.
     pub pairs: Vec<Pair>,
@@ -317,6 +317,22 @@ pub struct Dump {
     pub copy: Option<State>,
     /// How many parts are staged.
     pub staged: usize,
+}
+
+impl std::fmt::Debug for Dump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a {} peer, {:?}, copy {:?}, ", self.peer, self.apply, self.copy)?;
+        write!(f, "{} parts staged, data:{}", self.staged, show_pairs(&self.pairs))
+    }
+}
+
+/// Pairs for people: ` default ra=1 lock ra=2`.
+pub fn show_pairs(pairs: &[Pair]) -> String {
+    let one = |(cf, key, value): &Pair| {
+        let cf = ["default", "lock", "write"].get(usize::from(*cf)).unwrap_or(&"?");
+        format!(" {cf} {}={}", key.escape_ascii(), value.escape_ascii())
+    };
+    pairs.iter().map(one).collect()
 }
 
 /// An error that stops a store, as text.
