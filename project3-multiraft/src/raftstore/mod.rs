@@ -85,6 +85,8 @@ mod replica;
 mod rounds;
 mod route;
 mod scheduler;
+#[cfg(feature = "server")]
+pub mod server;
 mod sleep;
 mod snapshots;
 pub mod split_check;
