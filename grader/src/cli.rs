@@ -20,7 +20,8 @@ use crate::report::progress::Progress;
 use crate::report::{Report, Standing, explain, json, table};
 use crate::workspace::Workspace;
 use crate::{
-    cargo_build, check, grade, handout, hint, ladder, limits, list, replay, submission, watch, zoo,
+    cargo_build, check, demo, grade, handout, hint, ladder, limits, lint, list, replay, submission,
+    sweep, watch, zoo,
 };
 
 /// Builds your crates, runs each test in a process of its own, and explains the first failure.
@@ -74,6 +75,9 @@ struct Grade {
     /// Show the sum behind the points
     #[arg(long)]
     why_points: bool,
+    /// Show what each test of a simulated world exercised
+    #[arg(long)]
+    verbose: bool,
     /// Seconds after which a test counts as hanging (undecided, not wrong)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     backstop: Option<u64>,
@@ -106,6 +110,9 @@ enum Command {
         /// Let the judge run it
         #[arg(long)]
         judge: bool,
+        /// Write the trace of a simulated world: a line of JSON an event
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
     },
     /// For authors: check the course, its markers and its book
     Check {
@@ -126,6 +133,29 @@ enum Command {
         /// Only the stages up to this one
         #[arg(long, value_name = "STAGE")]
         until: Option<String>,
+    },
+    /// Watch a famous bug: figure 8 of the Raft paper, broken on purpose
+    Demo {
+        /// Only what the simulator finds with this seed
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
+    /// For authors: run many seeds of every test, in sittings
+    Sweep {
+        /// Only these stages
+        stages: Vec<String>,
+        /// Seeds 1 to this
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        seeds: u64,
+        /// Start over, whatever was done before
+        #[arg(long)]
+        fresh: bool,
+        /// Let the judge run them
+        #[arg(long)]
+        judge: bool,
+        /// How many tests at once (default: 2)
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
     },
     /// For authors: plant each known mistake, and demand a red test
     Zoo {
@@ -181,9 +211,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::List { stages }) => app.list(&stages),
         Some(Command::Explain { test }) => app.explain(&test),
         Some(Command::Hint { hole }) => app.hint(hole.as_deref()),
-        Some(Command::Replay { test, seed, judge }) => app.replay(&test, seed, judge),
+        Some(Command::Replay { test, seed, judge, trace }) => {
+            app.replay(&test, seed, judge, trace.map(|file| here.join(file)))
+        }
         Some(Command::Check { ladder, quick, stages }) => app.check(ladder, quick, stages),
         Some(Command::Handout { dir, until }) => app.handout(&here.join(dir), until.as_deref()),
+        Some(Command::Demo { seed }) => demo::demo(&app.workspace, seed),
+        Some(Command::Sweep { stages, seeds, fresh, judge, jobs }) => {
+            app.sweep(Options { stages, judge, jobs, ..Options::default() }, seeds, fresh)
+        }
         Some(Command::Zoo { what, list, fresh, jobs, json }) => {
             let options = Options { jobs, ..Options::default() };
             app.zoo(&what, &options, list, fresh, json.as_deref())
@@ -215,6 +251,7 @@ impl App {
             no_fail_fast: args.no_fail_fast,
             judge: args.judge,
             backstop: args.backstop,
+            trace: None,
             colours: self.paint().colours(),
         };
         if args.watch {
@@ -240,6 +277,9 @@ impl App {
         say(&text);
         if args.why_points {
             say(&format!("\n{}", table::why_points(&graded.report)));
+        }
+        if args.verbose {
+            say(&format!("\n{}", table::coverage(&graded.report)));
         }
         if let Some(file) = args.json {
             graded.report.rustc = cargo_build::rustc_version(&workspace.root);
@@ -273,7 +313,15 @@ impl App {
             text += &paint.dim("Only some tests were asked for, so there are no points.\n");
         }
         let holes = Holes::find(workspace, course)?;
-        let context = explain::Context { course, holes: &holes, docs: &graded.docs, paint };
+        let suspects = lint::of_report(workspace, course, report);
+        let context = explain::Context {
+            course,
+            holes: &holes,
+            docs: &graded.docs,
+            paint,
+            suspects: &suspects,
+            in_full: false,
+        };
         let explanation = context.first(report);
         if !explanation.is_empty() {
             text += &format!("\n{explanation}");
@@ -297,7 +345,14 @@ impl App {
         let holes = Holes::find(&self.workspace, &course)?;
         let docs = doc.map(|doc| (test.name.clone(), doc)).into_iter().collect();
         let paint = self.paint();
-        let context = explain::Context { course: &course, holes: &holes, docs: &docs, paint };
+        let context = explain::Context {
+            course: &course,
+            holes: &holes,
+            docs: &docs,
+            paint,
+            suspects: &[],
+            in_full: false,
+        };
         let mut text = format!("{}\n\n", paint.strong(&test.name));
         text += &context.row("stage", &format!("{}: {}", stage.id, stage.title));
         text += &context.row("rule", &test.rule);
@@ -322,19 +377,33 @@ impl App {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn replay(&self, test: &str, seed: u64, judge: bool) -> Result<ExitCode> {
+    fn replay(
+        &self,
+        test: &str,
+        seed: u64,
+        judge: bool,
+        trace: Option<PathBuf>,
+    ) -> Result<ExitCode> {
         let course = self.workspace.course()?;
         let options = Options {
             seed: Some(seed),
             judge,
+            trace,
             colours: self.paint().colours(),
             ..Options::default()
         };
         let progress = self.progress();
         let (report, docs) = replay::replay(&self.workspace, &course, test, &options, progress)?;
         let holes = Holes::find(&self.workspace, &course)?;
-        let context =
-            explain::Context { course: &course, holes: &holes, docs: &docs, paint: self.paint() };
+        let suspects = lint::of_report(&self.workspace, &course, &report);
+        let context = explain::Context {
+            course: &course,
+            holes: &holes,
+            docs: &docs,
+            paint: self.paint(),
+            suspects: &suspects,
+            in_full: true,
+        };
         say(&format!("\n{}{}", replay::sentence(&report), context.first(&report)));
         Ok(code(&report))
     }
@@ -379,6 +448,17 @@ impl App {
             dir.display()
         ));
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn sweep(&self, options: Options, seeds: u64, fresh: bool) -> Result<ExitCode> {
+        let course = self.workspace.course()?;
+        let progress = self.progress();
+        let swept = sweep::sweep(&self.workspace, &course, &options, (seeds, fresh), &progress)?;
+        drop(progress);
+        let stages = course.select(&options.stages)?;
+        let (text, good) = sweep::render(&swept, &stages, seeds, self.paint());
+        say(&text);
+        Ok(success(good))
     }
 
     fn zoo(

@@ -235,4 +235,5 @@ impl Stage {
 }
 
 /// The words that are commands, for suggestions.
-const COMMANDS: &[&str] = &["list", "explain", "hint", "replay", "check", "handout"];
+const COMMANDS: &[&str] =
+    &["list", "explain", "hint", "replay", "demo", "check", "handout", "sweep", "zoo"];

@@ -21,10 +21,10 @@ use crate::course::{Course, Stage, Test};
 use crate::limits;
 use crate::process;
 use crate::report::progress::Progress;
-use crate::report::{Report, StageReport};
+use crate::report::{Report, StageReport, TestReport};
 use crate::run::{Job, Runner};
 use crate::suggest::did_you_mean;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Status, World};
 use crate::workspace::Workspace;
 
 /// What to grade and how.
@@ -44,6 +44,8 @@ pub struct Options {
     pub judge: bool,
     /// The wall-clock backstop in place of the course's.
     pub backstop: Option<u64>,
+    /// Where the trace of a replay goes.
+    pub trace: Option<PathBuf>,
     /// Colours in the compiler's text.
     pub colours: bool,
 }
@@ -164,13 +166,28 @@ fn run_stage(
 ) {
     progress.phase(&format!("stage {}", stage.id), tests.len());
     let started = Instant::now();
-    let jobs: Vec<Job> =
-        tests.iter().map(|test| programs.job(&test.name, seeds(test, options.seed))).collect();
+    let brief =
+        |test: &&Test| Job { brief: true, ..programs.job(&test.name, seeds(test, options.seed)) };
+    let jobs: Vec<Job> = tests.iter().map(brief).collect();
     let outcomes: Vec<Outcome> = runner.run(&jobs, progress);
     for (test, outcome) in found.tests.iter_mut().zip(outcomes) {
         test.outcome = outcome;
     }
+    in_full(found, programs, runner, progress);
     found.seconds = started.elapsed().as_secs_f64();
+}
+
+/// The failure that will be explained runs once more, to find its shortest plan and whether it repeats. The verdict
+/// stays what it was.
+fn in_full(found: &mut StageReport, programs: &Programs, runner: &Runner, progress: &Progress) {
+    let failed = |test: &&mut TestReport| test.outcome.status == Status::Fail;
+    let Some(test) = found.tests.iter_mut().find(failed) else { return };
+    let Some(seed) = test.outcome.seed.filter(|_| test.outcome.virtual_ms > 0) else { return };
+    progress.begin(&test.name);
+    let again = runner.one(&programs.job(&test.name, vec![seed]));
+    progress.end(&test.name);
+    let coverage = std::mem::take(&mut test.outcome.world.coverage);
+    test.outcome.world = World { coverage, ..again.world };
 }
 
 /// The runner that these options ask for.

@@ -155,6 +155,7 @@ impl Climber<'_> {
             .iter()
             .map(|test| {
                 let mut job = self.programs.job(&test.name, seeds(test, self.options.seed));
+                job.brief = true;
                 job.env.push(("TINYKV_CUT".into(), cut.join(",")));
                 job
             })

@@ -13,6 +13,7 @@
 //!   student's other four questions.
 //! - **To keep one source.** The reference is the only text; [`markers`] and [`cut`] take the
 //!   solutions out of it, [`handout`] makes the starter, [`ladder`] proves that it can be climbed,
+//!   [`zoo`] that the suites catch mistakes, [`sweep`] that they accept what is right,
 //!   [`submission`] puts a student's files into a clean copy. [`tree`] copies, [`manifest`] edits what
 //!   cargo reads, [`anchors`] knows the book's headings.
 //!
@@ -35,12 +36,14 @@ pub mod check;
 pub mod cli;
 pub mod course;
 pub mod cut;
+pub mod demo;
 pub mod grade;
 pub mod handout;
 pub mod hint;
 pub mod holes;
 pub mod ladder;
 pub mod limits;
+pub mod lint;
 pub mod list;
 pub mod manifest;
 pub mod markers;
@@ -50,6 +53,7 @@ pub mod report;
 pub mod run;
 pub mod submission;
 pub mod suggest;
+pub mod sweep;
 pub mod tree;
 pub mod verdict;
 pub mod watch;

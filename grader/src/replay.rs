@@ -37,7 +37,8 @@ pub fn replay(
     let (stage, test) = course.test(name)?;
     let programs = programs(workspace, course, stage, options, &progress)?;
     drop(progress);
-    let job = programs.job(&test.name, vec![options.seed.unwrap_or(1)]);
+    let mut job = programs.job(&test.name, vec![options.seed.unwrap_or(1)]);
+    job.trace.clone_from(&options.trace);
     let runner = runner(course, options)?;
     let memory_mib = runner.limits.memory_mib;
     // A day: the debugger decides.

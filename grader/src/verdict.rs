@@ -13,6 +13,8 @@
 //!   nothing either, but says that it is not counted as wrong, and who should look.
 //! - *A hole that is not written yet* is no failure to be explained but the next task.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -53,10 +55,37 @@ pub struct Outcome {
     pub inputs: u64,
     /// The hole that is not written yet.
     pub hole: Option<String>,
+    /// What only simulated worlds find out.
+    #[serde(flatten)]
+    pub world: World,
     /// The last lines it printed.
     pub said: String,
     /// How long it took, in seconds.
     pub seconds: f64,
+}
+
+/// What a simulated world finds out besides the verdict. For people; nothing of it decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct World {
+    /// What the seeds exercised: how many elections, crashes, ...
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub coverage: BTreeMap<String, u64>,
+    /// Of a failed seed: whether a second run was the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deterministic: Option<bool>,
+    /// Where the second run differed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+    /// The shortest plan that still fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Where the trace was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<PathBuf>,
+    /// The last lines of the trace that matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<String>,
 }
 
 /// What was asked of a program.
@@ -86,6 +115,8 @@ struct Line {
     hole: Option<String>,
     inputs: u64,
     virtual_ms: u64,
+    #[serde(flatten)]
+    world: World,
 }
 
 /// How a verdict line begins; a program's other output is told from it by this.
@@ -102,6 +133,7 @@ impl Outcome {
             virtual_ms: 0,
             inputs: 0,
             hole: None,
+            world: World::default(),
             said: String::new(),
             seconds: 0.0,
         }
@@ -178,6 +210,7 @@ fn by_line(line: Line, finished: &Finished, asked: Asked<'_>) -> Outcome {
         virtual_ms: line.virtual_ms,
         inputs: line.inputs,
         hole: line.hole,
+        world: line.world,
         said: String::new(),
         seconds: 0.0,
     }

@@ -21,6 +21,7 @@ use crate::course::Course;
 use crate::grade::{self, Graded, Options};
 use crate::hint;
 use crate::holes::Holes;
+use crate::lint;
 use crate::report::explain;
 use crate::report::paint::Paint;
 use crate::report::progress::Progress;
@@ -198,7 +199,15 @@ fn failure(
     let (Some(graded), Ok(holes)) = (graded, Holes::find(workspace, course)) else {
         return String::new();
     };
-    let context = explain::Context { course, holes: &holes, docs: &graded.docs, paint };
+    let suspects = lint::of_report(workspace, course, &graded.report);
+    let context = explain::Context {
+        course,
+        holes: &holes,
+        docs: &graded.docs,
+        paint,
+        suspects: &suspects,
+        in_full: false,
+    };
     let Some(stage) = graded.report.first_open() else {
         return paint.good("All of it passes.\n");
     };

@@ -12,7 +12,7 @@ use super::{Report, StageReport, Standing, TestReport};
 use crate::course::Course;
 use crate::holes::{Holes, State};
 use crate::list::count;
-use crate::verdict::Status;
+use crate::verdict::{Status, World};
 
 /// What explaining needs beside the report.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub struct Context<'a> {
     pub docs: &'a BTreeMap<String, String>,
     /// How to paint.
     pub paint: Paint,
+    /// Places that may be the reason if the code is not deterministic.
+    pub suspects: &'a [String],
+    /// Show the last lines of the trace, too.
+    pub in_full: bool,
 }
 
 /// The width of explanations: a paragraph wider than this is hard to read, whatever the terminal.
@@ -90,6 +94,7 @@ impl Context<'_> {
             .command("again", &format!("cargo grade replay {} --seed {seed}{judge}", test.name));
         text += &self.row("read", &test.reading);
         text += &self.long_form(&test.name);
+        text += &self.world(&outcome.world);
         if !outcome.said.is_empty() {
             text += &self.paint.dim("\n  The last lines it printed:\n");
             for line in outcome.said.lines() {
@@ -100,6 +105,35 @@ impl Context<'_> {
         if more > 1 {
             text +=
                 &format!("\n  {} more in stage {}; this one comes first.\n", more - 1, stage.id);
+        }
+        text
+    }
+
+    /// What the simulated world has to say besides.
+    fn world(&self, world: &World) -> String {
+        let mut text = String::new();
+        let mut block = |title: &str, lines: &[&str]| {
+            if !lines.is_empty() {
+                text += &format!("\n  {title}\n");
+                lines.iter().for_each(|line| text += &format!("    {line}\n"));
+            }
+        };
+        let schedule: Vec<&str> = world.schedule.iter().flat_map(|text| text.lines()).collect();
+        block("The shortest plan that still fails:", &schedule);
+        if world.deterministic == Some(false) {
+            let mut told: Vec<&str> = world.differs.iter().flat_map(|text| text.lines()).collect();
+            told.extend(self.suspects.iter().map(String::as_str));
+            block(
+                "WARNING: your code is not deterministic: a second run of this seed went another way.",
+                &told,
+            );
+        }
+        if self.in_full {
+            let last: Vec<&str> = world.last.iter().map(String::as_str).collect();
+            block("The last lines of the trace that matter:", &last);
+        }
+        if let Some(file) = &world.trace {
+            text += &format!("\n  The whole trace: {}\n", file.display());
         }
         text
     }

@@ -1,5 +1,6 @@
 //! The table: a row for each stage, a line for the sum.
 
+use super::explain::wrap;
 use super::paint::Paint;
 use super::{Report, StageReport, Standing};
 use crate::verdict::Status;
@@ -118,6 +119,30 @@ pub fn why_points(report: &Report) -> String {
             let earned = if test.outcome.status == Status::Pass { test.weight } else { 0 };
             text += &format!("  {earned:>3} of {:>3}  {}\n", test.weight, test.name);
         }
+    }
+    text
+}
+
+/// What each test of a simulated world exercised.
+pub fn coverage(report: &Report) -> String {
+    let mut text = String::new();
+    for test in report.stages.iter().flat_map(|stage| &stage.tests) {
+        let outcome = &test.outcome;
+        if outcome.world.coverage.is_empty() {
+            continue;
+        }
+        let counted = outcome.world.coverage.iter().filter(|(_, count)| **count > 0);
+        let counted: Vec<String> = counted.map(|(what, n)| format!("{what} {n}")).collect();
+        text += &format!(
+            "{}: {} ms of virtual time, {} inputs\n",
+            test.name, outcome.virtual_ms, outcome.inputs
+        );
+        for line in wrap(&counted.join(", "), 90) {
+            text += &format!("  {line}\n");
+        }
+    }
+    if text.is_empty() {
+        text += "No test ran in a simulated world that counts.\n";
     }
     text
 }

@@ -206,7 +206,7 @@ pub fn select<'a>(bugs: &'a [Bug], asked: &[String]) -> Result<Vec<&'a Bug>> {
 }
 
 /// The files that decide what a program does.
-fn sources(files: &Files) -> Files {
+pub fn sources(files: &Files) -> Files {
     let counts = |path: &str| {
         let extension = Path::new(path).extension().and_then(|e| e.to_str());
         matches!(extension, Some("rs" | "toml" | "lock" | "proto"))

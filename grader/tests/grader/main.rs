@@ -15,3 +15,4 @@ mod fixtures;
 mod manifests;
 mod toy;
 mod watching;
+mod zoo;

@@ -11,7 +11,7 @@ use super::{Ended, Findings, Test};
 use crate::coverage::Coverage;
 use crate::failure::Failure;
 use crate::seam::Protocol;
-use crate::trace::Trace;
+use crate::trace::{Event, Trace, render};
 
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -42,6 +42,8 @@ struct Line<'a> {
     schedule: Option<&'a str>,
     /// Where the last seed's trace was written.
     trace: Option<PathBuf>,
+    /// Of a failed seed: the last lines of its trace that matter.
+    last: Vec<String>,
 }
 
 /// Sums over the seeds of a test.
@@ -95,8 +97,26 @@ pub(super) fn verdict(
         differs: ended.differs.as_deref(),
         schedule: ended.findings.shrunk.as_deref(),
         trace,
+        last: if failure.is_some() { last_lines(&ended.findings.trace) } else { Vec::new() },
     });
     ExitCode::from(code)
+}
+
+/// The last twenty lines of a trace that tell the story: who changed, who said what, what broke. Without the arrivals
+/// and the work of other threads, of which there are many.
+fn last_lines(trace: &Trace) -> Vec<String> {
+    const LINES: usize = 20;
+    const WIDTH: usize = 160;
+    let quiet = |event: &Event| {
+        matches!(
+            event,
+            Event::Deliver { .. } | Event::Job { .. } | Event::Run { .. } | Event::Sync { .. }
+        )
+    };
+    let told = render(trace.lines()).into_iter().zip(trace.lines());
+    let told: Vec<String> = told.filter(|(_, line)| !quiet(&line.event)).map(|(t, _)| t).collect();
+    let last = &told[told.len().saturating_sub(LINES)..];
+    last.iter().map(|line| line.chars().take(WIDTH).collect()).collect()
 }
 
 /// Writes a trace; `None` when there is none, or it cannot be written.

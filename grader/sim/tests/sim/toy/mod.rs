@@ -2,9 +2,9 @@
 //!
 //! It exists to be judged: correct, it must pass everything; with a mistake, the simulator must name it.
 
-mod raft;
+pub mod raft;
 mod store;
-mod wal;
+pub mod wal;
 
 use serde::{Deserialize, Serialize};
 use sim::cluster::dialect::{Ack, Answer, Dialect, MessageInfo, Vote};

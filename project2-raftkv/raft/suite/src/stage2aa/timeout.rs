@@ -146,6 +146,16 @@ fn a_granted_vote_starts_the_timeout_anew(run: &mut World) -> Outcome {
         let why = "it grants a vote more often than once in an election timeout";
         expect::none(&sent, MessageType::MsgRequestVote, why)?;
     }
+    // Also in a term that it is in already: n3's log is behind, so all that it brings is the term.
+    let mut node = lab.node(Setup::new(1, 3).log(&[1]).term(1))?;
+    for term in 2..12 {
+        node.tell(request_vote(3, 1, term, (0, 0)))?;
+        node.ticks(et(&node) - 1)?;
+        node.tell(request_vote(2, 1, term, (1, 1)))?;
+        let sent = node.ticks(et(&node) - 1)?;
+        let why = "it has granted a vote less than an election timeout ago, in a term that it knew";
+        expect::none(&sent, MessageType::MsgRequestVote, why)?;
+    }
     Ok(())
 }
 

@@ -82,6 +82,16 @@ fn appends_under_way_are_limited(run: &mut World) -> Outcome {
         "a follower does not get the rest after it has answered",
         why,
         format!("n2 has {} of 31 entries, n3 {}", puppets.last(2), puppets.last(3)),
+    )?;
+    for _ in 0..12 {
+        let sent = node.offer(b"some data")?;
+        puppets.talk(&mut node, sent)?;
+    }
+    expect::that(
+        puppets.last(2) == 43 && puppets.last(3) == 43,
+        "an acknowledgement makes no room for the next append",
+        "twelve proposals were made, each was acknowledged before the next, and no heartbeat went by",
+        format!("n2 has {} of 43 entries, n3 {}", puppets.last(2), puppets.last(3)),
     )
 }
 

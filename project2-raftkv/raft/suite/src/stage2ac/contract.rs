@@ -229,6 +229,15 @@ fn a_commit_alone_needs_no_sync(run: &mut World) -> Outcome {
         "a Ready with entries needs no fsync",
         "n2 sent it 3@1",
         "no Ready says `must_sync`",
+    )?;
+    let mut node = lab.node(Setup::new(1, 3).term(3))?;
+    node.deliver(&request_vote(2, 1, 3, (0, 0)).into())?;
+    let synced = take_all(&mut node)?.iter().any(|taken| taken.must_sync);
+    expect::that(
+        synced,
+        "a Ready with a vote needs no fsync",
+        "n2 asked for its vote in term 3, in which it was already",
+        "no Ready says `must_sync`",
     )
 }
 
