@@ -53,7 +53,7 @@ fn every_way_to_get_through_is_an_error() {
     course
         .grade(&["check", "--quick"])
         .ends(1)
-        .says("grader/zoo/1-02-x.patch:8: bug 1-02 does not apply");
+        .says("grader/zoo/1-02-x.patch:10: bug 1-02 does not apply");
 }
 
 #[test]
