@@ -165,14 +165,11 @@ fn play(bug: Bug, tell: bool) -> (bool, bool) {
         "  (c) n1 is back, and is elected for term 4. It sends what it has to n3, so 3@2 is now on n1, n2 and n3:\n      a majority of five. Its own entry of term 4 has reached nobody yet.",
     );
     show(&group, &[5]);
-    match acknowledged {
-        true => say(
-            "      n1 counts three copies of 3@2, takes it for committed, and tells the client: x=1 is written.",
-        ),
-        false => say(
-            "      n1 counts three copies of 3@2, sees that it is of an earlier term, and waits. Nobody is told anything.",
-        ),
-    }
+    say(if acknowledged {
+        "      n1 counts three copies of 3@2, takes it for committed, and tells the client: x=1 is written."
+    } else {
+        "      n1 counts three copies of 3@2, sees that it is of an earlier term, and waits."
+    });
 
     group.restart(5);
     group.elect(5, 5, &[2, 3, 4]);

@@ -201,7 +201,16 @@ fn a_snapshot_brings_its_configuration(run: &mut World) -> Outcome {
     node.tell(crate::mail::vote(1, 2, 3, true))?;
     expect::role(&mut node, Role::Candidate, 3, "n1 granted its vote, and is no member any more")?;
     node.tell(crate::mail::vote(4, 2, 3, true))?;
-    expect::role(&mut node, Role::Leader, 3, "n4, a member, granted its vote")
+    expect::role(&mut node, Role::Leader, 3, "n4, a member, granted its vote")?;
+    let mut node = lab.node(Setup::new(2, 3))?;
+    node.tell(install(1, 2, 2, snapshot(11, 2, &[1, 3, 4], b"x")))?;
+    let last = node.status()?.last_index;
+    expect::that(
+        last == 0,
+        "a node installs a snapshot of a group that it does not belong to",
+        "n1 sent n2 a snapshot up to 11; its members are n1, n3 and n4",
+        format!("the log of n2 ends at {last}"),
+    )
 }
 
 /// The acknowledgement of a snapshot promises everything up to its index: it waits until the snapshot is

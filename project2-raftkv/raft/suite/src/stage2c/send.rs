@@ -40,8 +40,10 @@ fn leader<'l>(lab: &'l Lab<'l>) -> Outcome<(Node<'l>, Puppets)> {
     puppets.only(&[2]);
     let mut node = lab.node(setup)?;
     node.settle()?;
-    puppets.elect(&mut node)?;
-    puppets.beats(&mut node, 2)?;
+    let mut sent = puppets.elect(&mut node)?;
+    sent.extend(puppets.beats(&mut node, 2)?);
+    let why = "n3 needs a snapshot, but it has not been heard of yet: it may be dead";
+    expect::none(&sent, MessageType::MsgSnapshot, why)?;
     expect::commit(&mut node, 11, "n1 and n2 have everything")?;
     let _ = node.order(Input::MakeSnapshot(10, b"state at 10".to_vec().into()))?;
     Ok((node, puppets))
@@ -112,7 +114,8 @@ fn a_leader_sends_a_snapshot_when_the_entries_are_gone(run: &mut World) -> Outco
     Ok(())
 }
 
-/// The storage may have no snapshot at hand (it is being made). The leader asks again later, and serves the
+/// The storage may have no snapshot at hand (it is being made), or an old one that ends before the log begins: between
+/// the two would be a gap. The leader asks again later, and serves the
 /// others meanwhile.
 ///
 /// Hint: "temporarily unavailable" is no error.
@@ -126,10 +129,11 @@ fn a_leader_without_a_snapshot_waits_for_one(run: &mut World) -> Outcome {
     node.settle()?;
     puppets.elect(&mut node)?;
     puppets.beats(&mut node, 2)?;
+    let _ = node.order(Input::MakeSnapshot(3, b"state at 3".to_vec().into()))?;
     let _ = node.order(Input::Compact(8))?;
     node.disk.compact(8, b"");
     let sent = beats_without_snapshots(&mut node, &mut puppets, 5)?;
-    let why = "n1's log begins at 9, n3 has nothing, and the storage has no snapshot";
+    let why = "n1's log begins at 9, n3 has nothing, and the storage has no snapshot but an old one up to 3";
     expect::none(&sent, MessageType::MsgSnapshot, why)?;
     let sent = node.offer(b"some data")?;
     puppets.talk(&mut node, sent)?;
