@@ -56,7 +56,7 @@ impl<N: MembershipNode> MultiStore<N> {
     /// peer that is obsolete, `self.tell_removed` for a sender that was removed, and `self.maybe_born`. The table above
     /// says which when.
     pub(super) fn admit(&mut self, message: RaftMessage) -> Result<Option<RaftMessage>> {
-        // BEGIN SOLUTION 3B.stale
+        // BEGIN SOLUTION 3B.admit
         let (Some(from), Some(to)) = (message.from_peer, message.to_peer) else { return Ok(None) };
         if to.store_id != self.config.store_id {
             return Ok(None);

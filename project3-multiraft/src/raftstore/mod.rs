@@ -234,7 +234,9 @@ impl<N: MembershipNode> MultiStore<N> {
             self.tick_heartbeat(region);
             self.tick_split(region);
             self.ask_whether_stale(region);
-            self.tick_sleep(region);
+            if self.config.sleep_ticks > 0 {
+                self.tick_sleep(region);
+            }
         }
         self.tick_liveness();
         Ok(())

@@ -108,7 +108,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let after = self.config.sleep_ticks;
         let Some(replica) = self.replicas.get_mut(&region) else { return };
         let status = replica.peer.status();
-        if after == 0 || !is_quiet(replica) || status.last_index != replica.sleep.seen {
+        if !is_quiet(replica) || status.last_index != replica.sleep.seen {
             replica.wake();
             replica.sleep.seen = status.last_index;
             return;

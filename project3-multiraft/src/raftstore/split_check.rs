@@ -19,41 +19,49 @@ pub struct Measured {
 
 /// Measures a region, and looks for the middle of it if it is at least `split_bytes` large.
 ///
-/// You will need `weigh` for each span of each column family (`data_spans`), and `boundary_of`. Where several column
-/// families hold data, the middle of the heaviest is good enough. Walk it once more, to the first boundary behind half of
-/// its weight that is truly inside the region: one at its very start would cut off nothing.
-///
 /// # Errors
 /// The disk's.
 pub fn measure(kv: &Engine, region: &Region, split_bytes: u64) -> Result<Measured> {
+    let mut size = 0;
+    for cf in DATA_CFS {
+        for span in data_spans(region) {
+            size += weigh(kv, cf, &span, |_, _| true)?;
+        }
+    }
+    let middle = if size >= split_bytes { middle(kv, region)? } else { None };
+    Ok(Measured { size, middle })
+}
+
+/// Where to cut a region.
+///
+/// You will need `weigh` for each span of each column family (`data_spans`), and `boundary_of`. Where several column
+/// families hold data, the middle of the heaviest is good enough. Walk it once more, to the first boundary behind half of
+/// its weight that is truly inside the region: one at its very start would cut off nothing.
+fn middle(kv: &Engine, region: &Region) -> Result<Option<Vec<u8>>> {
     // BEGIN SOLUTION 3B.split_size
-    let (mut size, mut heaviest) = (0, (0, None));
+    let mut heaviest = (0, None);
     for cf in DATA_CFS {
         for span in data_spans(region) {
             let weight = weigh(kv, cf, &span, |_, _| true)?;
-            size += weight;
             if weight > heaviest.0 {
                 heaviest = (weight, Some((cf, span)));
             }
         }
     }
+    let (weight, Some((cf, span))) = heaviest else { return Ok(None) };
+    let inside = |key: &[u8]| {
+        key > &region.start_key[..] && (region.end_key.is_empty() || key < &region.end_key[..])
+    };
     let mut middle = None;
-    if size >= split_bytes
-        && let (weight, Some((cf, span))) = heaviest
-    {
-        let inside = |key: &[u8]| {
-            key > &region.start_key[..] && (region.end_key.is_empty() || key < &region.end_key[..])
-        };
-        weigh(kv, cf, &span, |key, passed| {
-            // The last one before the middle will do if there is none behind it.
-            let boundary = boundary_of(key).filter(|boundary| inside(boundary));
-            if boundary.is_some() {
-                middle = boundary;
-            }
-            passed * 2 < weight || middle.is_none()
-        })?;
-    }
-    Ok(Measured { size, middle })
+    weigh(kv, cf, &span, |key, passed| {
+        // The last one before the middle will do if there is none behind it.
+        let boundary = boundary_of(key).filter(|boundary| inside(boundary));
+        if boundary.is_some() {
+            middle = boundary;
+        }
+        passed * 2 < weight || middle.is_none()
+    })?;
+    Ok(middle)
     // END SOLUTION
 }
 

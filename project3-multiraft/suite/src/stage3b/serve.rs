@@ -14,12 +14,23 @@ use super::config::StoreConfig;
 
 pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("serve.rs":
+        a_store_answers_reads,
         a_store_serves_its_region,
         three_stores_serve_their_region,
         a_restarted_store_finds_its_region,
         each_wrong_request_has_its_error,
         a_power_cut_at_any_point_loses_nothing,
     )
+}
+
+/// A store opens its disk, finds (or makes) its region, elects itself, tells the scheduler, and answers reads.
+///
+/// Hint: a round's effects have an order. What a client is told must be visible in the data by then.
+fn a_store_answers_reads(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(1, 1))?;
+    city.settle()?;
+    city.expect(b"a", None)?;
+    city.finish()
 }
 
 /// A store with one region of one peer is project 2 with another loop: what is written is there to be read.
