@@ -193,6 +193,34 @@ pub fn parts(region: &Region, splits: &BatchSplitRequest) -> Vec<Region> {
     // END SOLUTION
 }
 
+/// Executes a split: the regions that it makes, from left to right.
+///
+/// You will need [`check_split`] once more, [`parts`], `put_region` for the part that keeps the id, and `put_first` for
+/// those that are new: their peers begin here, and must be found after a crash. The scope's region is the one that keeps
+/// the id, from this entry on.
+fn execute_split(
+    scope: &mut AdminScope<'_>,
+    request: &AdminRequest,
+) -> Result<Vec<Region>, Refusal> {
+    // BEGIN SOLUTION 3B.split_apply
+    let Some(splits) = splits(request) else {
+        let kind = request.cmd_type();
+        return Err(Refusal::Invalid(format!("{kind:?} is no command for a log entry")));
+    };
+    check_split(scope.region, splits)?;
+    let regions = parts(scope.region, splits);
+    for part in &regions {
+        if part.id == scope.region.id {
+            put_region(scope.batch, part, PeerState::Normal);
+            *scope.region = part.clone();
+        } else {
+            put_first(scope.batch, part);
+        }
+    }
+    Ok(regions)
+    // END SOLUTION
+}
+
 impl RegionAdmin {
     /// Whether a leader may propose this command, made for the region as `header` says. Who changes members or cuts a
     /// region must know its members as they are.
@@ -235,10 +263,6 @@ impl AdminExec for RegionAdmin {
         }
     }
 
-    /// Executes a split. (`CompactLog` is project 2's, a change of members has a door of its own.)
-    ///
-    /// You will need [`check_split`] once more, [`parts`], `put_region` for the part that keeps the id, and `put_first` for
-    /// those that are new: their peers begin here, and must be found after a crash.
     fn execute(
         &mut self,
         scope: &mut AdminScope<'_>,
@@ -248,25 +272,10 @@ impl AdminExec for RegionAdmin {
             let (response, outcome) = CompactLog.execute(scope, request)?;
             return Ok((response, outcome.map(Changed::Compacted)));
         }
-        // BEGIN SOLUTION 3B.split_apply
-        let Some(splits) = splits(request) else {
-            let kind = request.cmd_type();
-            return Err(Refusal::Invalid(format!("{kind:?} is no command for a log entry")));
-        };
-        check_split(scope.region, splits)?;
-        let regions = parts(scope.region, splits);
-        for part in &regions {
-            if part.id == scope.region.id {
-                put_region(scope.batch, part, PeerState::Normal);
-                *scope.region = part.clone();
-            } else {
-                put_first(scope.batch, part);
-            }
-        }
+        let regions = execute_split(scope, request)?;
         let answer = BatchSplitResponse { regions: regions.clone() };
         let response = AdminResponse { splits: Some(answer), ..response(AdminCmdType::BatchSplit) };
         Ok((response, Some(Changed::Split { regions })))
-        // END SOLUTION
     }
 
     /// Executes a change of members.

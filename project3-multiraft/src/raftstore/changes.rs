@@ -1,4 +1,4 @@
-//! What an applied change means for the peer.
+//! Changes of members, and what an applied change means for the peer.
 //!
 //! The entry is executed, its effect is in the round's batch. Now this store must become what it says, and nothing of
 //! that may leave the store before the batch is durable (R3). So here state changes, and messages do not go: a peer
@@ -7,15 +7,17 @@
 use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};
 use proto::metapb::Region;
+use proto::raft_cmdpb::RaftRequestHeader;
 use proto::raft_serverpb::PeerState;
-use raftkv::Result;
 use raftkv::apply::{Apply, Compacted};
 use raftkv::log_store::LogOp;
-use raftkv::peer::Peer;
+use raftkv::peer::{Peer, Write};
 use raftkv::peer_storage::{self, INIT_INDEX, first_apply_state, put_region};
+use raftkv::{Refusal, Result};
 
-use super::admin::Changed;
+use super::admin::{self, Changed};
 use super::replica::Replica;
+use super::route::refusal_of;
 use super::{Job, MultiStore, ToScheduler};
 use crate::membership::MembershipNode;
 
@@ -80,12 +82,35 @@ impl<N: MembershipNode> MultiStore<N> {
         }
     }
 
+    /// A change of members becomes an entry of its own kind.
+    ///
+    /// You will need `admin::conf_change`, `node_mut().propose_conf_change`, `refusal_of` for its errors, and `Peer::expect`:
+    /// under which index and term will the fate of this entry be known?
+    pub(super) fn change_members(
+        &mut self,
+        header: RaftRequestHeader,
+        write: Write,
+    ) -> Option<(Refusal, Write)> {
+        // BEGIN SOLUTION 3B.conf_change
+        let replica = self.replicas.get_mut(&header.region_id)?;
+        let admin = write.request.admin_request.as_ref();
+        let request = admin.and_then(|admin| admin.change_peer).unwrap_or_default();
+        let change = admin::conf_change(&write.request, &request);
+        if let Err(error) = replica.peer.node_mut().propose_conf_change(&change) {
+            return Some((refusal_of(error), write));
+        }
+        let status = replica.peer.status();
+        replica.peer.expect((status.last_index, status.term), write.callback, write.deadline);
+        None
+        // END SOLUTION
+    }
+
     /// The members of a region are others. (Its consensus node knows already.)
     ///
     /// You will need `Peer::set_region`, the map, and `self.must_sync`: who may hear of it before it is durable? If this
     /// store's peer is no member any more, its life is over: `self.destroy`.
     fn on_members(&mut self, region: Region) {
-        // BEGIN SOLUTION 3B.conf_ready
+        // BEGIN SOLUTION 3B.conf_change
         let id = region.id;
         // R3.
         self.must_sync = true;

@@ -97,32 +97,46 @@ impl<N: MembershipNode> MultiStore<N> {
     }
 
     /// One region that the last life knew.
-    ///
-    /// You will need `bury_again` for a tombstone with an apply state, `snapshot::resume` (it finishes what was being
-    /// installed, and changes nothing else), `first_raft_state` for a region that was just born of a split, and
-    /// `open_peer`. The module's table says which combination means what.
     fn find(&mut self, kv: &Engine, local: RegionLocalState) -> Result<()> {
-        // BEGIN SOLUTION 3B.restart
         let state = local.state();
         let region = local.region.unwrap_or_default();
+        if state != PeerState::Tombstone {
+            // Finishes what was being installed, and changes nothing else.
+            snapshot::resume(kv, region.id)?;
+        }
         let key = keys::apply_state_key(region.id);
-        let load_state = |kv: &Engine| -> Result<Option<RaftApplyState>> {
-            load(&kv.snapshot()?, &key, "the apply state")
-        };
+        let applied: Option<RaftApplyState> = load(&kv.snapshot()?, &key, "the apply state")?;
+        let known = self.log.state(region.id)?.unwrap_or_default();
         if state == PeerState::Tombstone {
-            if load_state(kv)?.is_some() {
-                self.bury_again(kv, &region)?;
-            }
+            self.mend(kv, &region, true, applied, known)?;
             self.tombstones.insert(region.id, region);
             return Ok(());
         }
-        snapshot::resume(kv, region.id)?;
-        let applied = load_state(kv)?.map_or(0, |state| state.applied_index);
-        let known = self.log.state(region.id)?.unwrap_or_default();
-        if applied == INIT_INDEX && known.last_index < INIT_INDEX {
-            self.first_raft_state(&region, known)?;
+        if known.last_index < INIT_INDEX {
+            self.mend(kv, &region, false, applied, known)?;
         }
         self.open_peer(kv, region.id)
+    }
+
+    /// A region that is dead, or that has no log although it lives: what did a crash cut in two?
+    ///
+    /// You will need `bury_again` and `first_raft_state`; the module's table says which combination means what. What no crash
+    /// can have left is not mended: `open_peer` says so.
+    fn mend(
+        &self,
+        kv: &Engine,
+        region: &Region,
+        dead: bool,
+        applied: Option<RaftApplyState>,
+        known: RaftLocalState,
+    ) -> Result<()> {
+        // BEGIN SOLUTION 3B.restart
+        if dead {
+            // Its apply state goes with the last of its data.
+            return if applied.is_some() { self.bury_again(kv, region) } else { Ok(()) };
+        }
+        let new = applied.is_some_and(|state| state.applied_index == INIT_INDEX);
+        if new { self.first_raft_state(region, known) } else { Ok(()) }
         // END SOLUTION
     }
 

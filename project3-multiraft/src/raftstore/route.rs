@@ -21,7 +21,7 @@ use raftkv::store::Request;
 use raftkv::store::desk::{self, Held};
 use raftkv::{Refusal, Result, cmd, region};
 
-use super::{MultiStore, admin};
+use super::MultiStore;
 use crate::membership::{self, MembershipNode};
 
 /// What a proposal comes to, if it is not taken.
@@ -121,29 +121,6 @@ impl<N: MembershipNode> MultiStore<N> {
         // END SOLUTION
     }
 
-    /// A change of members becomes an entry of its own kind.
-    ///
-    /// You will need `admin::conf_change`, `node_mut().propose_conf_change`, `refusal_of` for its errors, and `Peer::expect`:
-    /// under which index and term will the fate of this entry be known?
-    fn change_members(
-        &mut self,
-        header: RaftRequestHeader,
-        write: Write,
-    ) -> Option<(Refusal, Write)> {
-        // BEGIN SOLUTION 3B.conf_propose
-        let replica = self.replicas.get_mut(&header.region_id)?;
-        let admin = write.request.admin_request.as_ref();
-        let request = admin.and_then(|admin| admin.change_peer).unwrap_or_default();
-        let change = admin::conf_change(&write.request, &request);
-        if let Err(error) = replica.peer.node_mut().propose_conf_change(&change) {
-            return Some((refusal_of(error), write));
-        }
-        let status = replica.peer.status();
-        replica.peer.expect((status.last_index, status.term), write.callback, write.deadline);
-        None
-        // END SOLUTION
-    }
-
     /// Leadership goes over to somebody else: nothing for the log, so the answer says only that it was begun.
     fn hand_over(&mut self, header: RaftRequestHeader, write: Write) -> Option<(Refusal, Write)> {
         let replica = self.replicas.get_mut(&header.region_id)?;
@@ -232,7 +209,7 @@ impl<N: MembershipNode> MultiStore<N> {
 }
 
 /// What a client is told of a change that its leader's node does not begin.
-fn refusal_of(error: membership::Error) -> Refusal {
+pub(super) fn refusal_of(error: membership::Error) -> Refusal {
     match error {
         membership::Error::BadChange(why) => Refusal::Invalid(why.into()),
         error => Refusal::Later(error.to_string()),

@@ -17,6 +17,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_change_is_in_the_region,
         a_change_that_changes_nothing_raises_nothing,
         a_change_for_members_of_old_is_refused,
+        a_first_word_creates_a_peer,
         a_new_peer_is_born_and_filled,
         a_learner_is_promoted,
         leadership_goes_where_the_scheduler_wants_it,
@@ -159,6 +160,30 @@ fn caught_up(city: &mut City<'_, '_>, node: u64) -> Outcome {
         "a new member does not get the data",
         format!("the leader writes to store {node}, which has nothing of the region"),
         format!("ten seconds later it shows {:?}", city.view(node, REGION)),
+    )
+}
+
+/// The first word of a leader to a store that has never heard of the region creates a peer there: with the id that the leader
+/// called it by, without a range, without a log, and without a vote in anything.
+///
+/// Hint: which kinds of message may be a first word?
+fn a_first_word_creates_a_peer(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(4, 3))?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    // Nothing comes back from store 4, so it gets no snapshot either.
+    city.world.fault(Fault::Half(Who::Node(4), true), None)?;
+    city.make(b"", Wish::Add(4))?;
+    city.world.run_for(2 * SECOND)?;
+    let id = city.region(b"").peers.iter().find(|peer| peer.store_id == 4).map(|peer| peer.id);
+    let shown = city.view(4, REGION).map(|view| (view.peer, view.range.clone(), view.last));
+    if id.is_some() && shown == id.map(|id| (id, None, 0)) {
+        return Ok(());
+    }
+    broke(
+        "a leader's first word does not create a peer",
+        format!("peer {id:?} was added on n4, which hears its leader and cannot answer"),
+        format!("n4 shows peer, range and last index as {shown:?}"),
     )
 }
 

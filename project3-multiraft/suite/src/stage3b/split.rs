@@ -11,13 +11,14 @@ use sim::scenario::Scenario;
 use sim::world::World;
 
 use super::chaos::cutting;
-use super::city::{self, City, REGION, Said, broke, put_command, split_command};
+use super::city::{self, City, REGION, Said, broke, change_command, put_command, split_command};
 use super::config::StoreConfig;
 use super::pd::{Wish, boundary};
 
 pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("split.rs":
         a_split_that_makes_no_sense_is_refused,
+        a_split_that_a_change_overtook_is_refused,
         a_region_is_cut_in_two,
         a_split_at_the_border_is_refused,
         the_second_of_two_equal_splits_does_nothing,
@@ -138,6 +139,36 @@ fn the_second_of_two_equal_splits_does_nothing(run: &mut Run<'_, Cluster>) -> Ou
     city.put(b"a", b"2")?;
     city.put(b"x", b"2")?;
     city.finish()
+}
+
+/// A split was right when it was proposed; a change of members came before it in the log, so that it has not an id for each peer
+/// any more. It is refused when it is applied, and changes nothing.
+///
+/// Hint: everything that was asked at the proposal is asked again.
+fn a_split_that_a_change_overtook_is_refused(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(1, 1))?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    // The log writer takes its time: both commands lie in the log before the first is applied.
+    city.world.fault(Fault::SlowDisk(Who::Node(1), 40), Some(SECOND))?;
+    let header = city.header(b"", 1);
+    let learner =
+        proto::metapb::Peer { id: 40, store_id: 9, role: proto::metapb::PeerRole::Learner.into() };
+    let kind = proto::eraftpb::ConfChangeType::AddLearnerNode;
+    city.begin_command(1, &change_command(header, kind, learner));
+    let split = city.begin_command(1, &split_command(header, &one(&boundary(b"m"))));
+    city.world.run_for(2 * SECOND)?;
+    let said = city.said_of(split);
+    let view = city.view(1, REGION).map(|view| view.epoch);
+    let regions = city.world.monitors().regions().len();
+    if matches!(said, Said::Done(_)) || regions != 1 || view.is_none_or(|(_, v)| v != 1) {
+        return broke(
+            "a split that has not an id for each peer was executed",
+            "a learner was added by the entry before it",
+            format!("its client was told {said:?}; {regions} regions, epoch {view:?}"),
+        );
+    }
+    city.expect(b"a", Some(b"1"))
 }
 
 /// A split is executed: one region becomes two, the version of both is one higher, their ranges are the old one's parts, and
