@@ -58,6 +58,8 @@ mod replica_checker;
 mod rng;
 mod saved;
 mod scatter;
+#[cfg(feature = "server")]
+pub mod server;
 mod step;
 mod store;
 

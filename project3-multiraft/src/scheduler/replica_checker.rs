@@ -19,12 +19,11 @@ use super::region::{RegionInfo, is_voter};
 ///
 /// New peers go to the first of [`Board::targets`] without a peer of the region. If there is none, nothing is done:
 /// removing without adding makes it worse. The tail is looked after like any other region.
+///
+/// You will need `propose` below.
 pub fn check_replicas(board: &Board<'_>, region: &RegionInfo) -> Option<Proposal> {
-    let propose = |why, change| {
-        let changes = vec![change];
-        Some(Proposal { region: region.id(), kind: Kind::Replica, why, changes })
-    };
     // BEGIN SOLUTION 3C.replica_checker
+    let propose = |why, change| Some(propose(region, why, change));
     let peers = &region.region.peers;
     let wanted = board.config.max_replicas;
     let voters = peers.iter().filter(|peer| is_voter(peer)).count();
@@ -59,4 +58,9 @@ pub fn check_replicas(board: &Board<'_>, region: &RegionInfo) -> Option<Proposal
     let from = peers.iter().find(|peer| board.is_leaving(peer.store_id))?.store_id;
     propose("replace-offline-replica", Change::Move { from, to: target()? })
     // END SOLUTION
+}
+
+/// The checker's proposals have one change each.
+fn propose(region: &RegionInfo, why: &'static str, change: Change) -> Proposal {
+    Proposal { region: region.id(), kind: Kind::Replica, why, changes: vec![change] }
 }

@@ -107,36 +107,43 @@ impl Step {
     /// The order that makes the region's leader take this step. It carries the region's id and epoch and its leader, so
     /// that whoever is not meant, or is not as we think, ignores it.
     pub fn order(&self, region: &RegionInfo) -> RegionHeartbeatResponse {
-        let mut order = RegionHeartbeatResponse {
+        let (change_peer, transfer_leader) = self.wish(region);
+        RegionHeartbeatResponse {
             region_id: region.id(),
             region_epoch: region.region.region_epoch,
             target_peer: region.leader,
+            change_peer,
+            transfer_leader,
             ..Default::default()
-        };
+        }
+    }
+
+    /// What the order asks for: a peer to add, promote or remove, or a leader. A learner is added with its role and
+    /// `AddLearnerNode`; `AddNode` adds a voter, or makes one of a learner; who is removed or shall lead is named as the
+    /// region has it.
+    fn wish(&self, region: &RegionInfo) -> (Option<ChangePeer>, Option<TransferLeader>) {
         // BEGIN SOLUTION 3C.steps
-        let mut change = |peer, kind: ConfChangeType| {
-            order.change_peer = Some(ChangePeer { peer: Some(peer), change_type: kind.into() });
+        let change = |peer, kind: ConfChangeType| {
+            (Some(ChangePeer { peer: Some(peer), change_type: kind.into() }), None)
         };
         match *self {
             Step::AddLearner { store, peer } => {
-                let role = PeerRole::Learner.into();
-                let peer = Peer { id: peer, store_id: store, role };
-                change(peer, ConfChangeType::AddLearnerNode);
+                let peer = Peer { id: peer, store_id: store, role: PeerRole::Learner.into() };
+                change(peer, ConfChangeType::AddLearnerNode)
             }
             Step::AddPeer { store, peer } | Step::PromoteLearner { store, peer } => {
                 let peer = Peer { id: peer, store_id: store, ..Default::default() };
-                change(peer, ConfChangeType::AddNode);
+                change(peer, ConfChangeType::AddNode)
             }
             Step::RemovePeer { store } => {
                 let peer = region.peer_on(store).copied().unwrap_or_default();
-                change(peer, ConfChangeType::RemoveNode);
+                change(peer, ConfChangeType::RemoveNode)
             }
             Step::TransferLeader { to } => {
                 let peer = region.peer_on(to).copied();
-                order.transfer_leader = Some(TransferLeader { peer, peers: Vec::new() });
+                (None, Some(TransferLeader { peer, peers: Vec::new() }))
             }
         }
-        order
         // END SOLUTION
     }
 }

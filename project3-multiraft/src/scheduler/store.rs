@@ -68,7 +68,6 @@ impl StoreInfo {
     /// How long it has been silent, in three steps. Longer than `disconnect_after` and than `max_store_down_time` is
     /// meant, each one itself is not.
     pub fn health(&self, now: Millis, config: &Config) -> Health {
-        // BEGIN SOLUTION 3C.stores
         let silent = now.saturating_sub(self.heard);
         if silent > config.max_store_down_time {
             Health::Down
@@ -77,12 +76,11 @@ impl StoreInfo {
         } else {
             Health::Alive
         }
-        // END SOLUTION
     }
 
     /// Whether a peer may be placed here: the store is `Up`, alive, not busy, and within its limit.
     pub fn is_target(&self, now: Millis, config: &Config) -> bool {
-        // BEGIN SOLUTION 3C.stores
+        // BEGIN SOLUTION 3C.places
         let busy = self.stats.as_ref().is_some_and(|stats| stats.is_busy);
         self.store.state() == StoreState::Up
             && self.health(now, config) == Health::Alive
@@ -94,7 +92,7 @@ impl StoreInfo {
     /// Whether balance may take a peer from here: the store is `Up`, alive, and within its limit. (The replica checker
     /// asks other questions: it takes peers from stores *because* they are neither.)
     pub fn is_source(&self, now: Millis, config: &Config) -> bool {
-        // BEGIN SOLUTION 3C.stores
+        // BEGIN SOLUTION 3C.places
         self.store.state() == StoreState::Up
             && self.health(now, config) == Health::Alive
             && self.removing.has_one(now, config.store_limit)

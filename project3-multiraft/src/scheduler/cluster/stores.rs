@@ -6,7 +6,7 @@ use proto::pdpb::{
     AllocIdRequest, AllocIdResponse, BootstrapRequest, BootstrapResponse, Error, ErrorType,
     GetAllStoresRequest, GetAllStoresResponse, GetStoreRequest, GetStoreResponse,
     IsBootstrappedRequest, IsBootstrappedResponse, PutStoreRequest, PutStoreResponse,
-    StoreHeartbeatRequest, StoreHeartbeatResponse, TsoRequest, TsoResponse,
+    StoreHeartbeatRequest, StoreHeartbeatResponse, Timestamp, TsoRequest, TsoResponse,
 };
 use standalone::pd::Answer;
 
@@ -73,19 +73,27 @@ impl Cluster {
         AllocIdResponse { header: self.header(checked.err()), id }
     }
 
-    /// The next `count` timestamps; `wall` is the machine's clock, in milliseconds since 1970, which may step
-    /// backwards. [`Tso`](standalone::pd::Tso) does the thinking; when it wants a bound saved first, the outbox takes it
-    /// (`saved::TSO_BOUND`), which makes this answer wait, and so the bound may be taken for saved at once.
+    /// Timestamps. `wall` is the machine's clock, in milliseconds since 1970, which may step backwards.
     ///
     /// # Errors
     /// Another cluster's request, or a count that is not 1 to 262143: the stream ends.
     pub fn tso(&mut self, request: &TsoRequest, wall: Millis) -> Result<TsoResponse, Error> {
         self.check(request.header.as_ref())?;
-        let count = request.count;
+        let timestamp = Some(self.timestamps(request.count, wall)?);
+        Ok(TsoResponse { header: self.header(None), count: request.count, timestamp })
+    }
+
+    /// The next `count` timestamps. [`Tso`](standalone::pd::Tso) does the thinking; when it wants a bound saved first, the
+    /// outbox takes it (`saved::TSO_BOUND`), which makes this answer wait, and so the bound may be taken for saved at
+    /// once.
+    ///
+    /// # Errors
+    /// The count cannot be (INVALID_VALUE).
+    fn timestamps(&mut self, count: u32, wall: Millis) -> Result<Timestamp, Error> {
         // BEGIN SOLUTION 3C.tso
-        let timestamp = loop {
+        loop {
             match self.tso.next(wall, count) {
-                Answer::Send(timestamp) => break timestamp,
+                Answer::Send(timestamp) => return Ok(timestamp),
                 Answer::SaveFirst(bound) => {
                     self.outbox.save(saved::TSO_BOUND.to_vec(), saved::number(bound));
                     self.tso.saved(bound);
@@ -95,8 +103,7 @@ impl Cluster {
                     return Err(refusal(ErrorType::InvalidValue, text));
                 }
             }
-        };
-        Ok(TsoResponse { header: self.header(None), count, timestamp: Some(timestamp) })
+        }
         // END SOLUTION
     }
 
@@ -119,7 +126,7 @@ impl Cluster {
     ///
     /// It is saved before the answer, and it was heard from now. You will need `saved::store_key` and `encode_to_vec`.
     fn announce(&mut self, mut store: metapb::Store, now: Millis) -> Result<(), Error> {
-        // BEGIN SOLUTION 3C.stores
+        // BEGIN SOLUTION 3C.announce
         if store.id == 0 {
             return Err(refusal(ErrorType::InvalidValue, "a store has an id, from AllocID".into()));
         }

@@ -86,7 +86,6 @@ fn a_store_is_known_when_it_has_announced_itself(run: &mut World) -> Outcome {
 fn a_store_keeps_its_state_when_it_announces_itself_again(run: &mut World) -> Outcome {
     let mut pd = Pd::start(run, Settings::default())?;
     pd.open_cluster(3)?;
-    pd.beat(&Shape::new(8, "a", "b").at(3, 1).on(&[2]))?;
     pd.remove_store(2)?;
     put(&mut pd, Store { address: "127.0.0.1:9".into(), ..store(2) })?;
     let seen = get(&mut pd, 2)?;
