@@ -49,21 +49,21 @@ fn terms(places: impl IntoIterator<Item = (u64, u64)>) -> String {
     format!("[{}]", runs.join(" "))
 }
 
-/// The kind of a message in the paper's words.
+/// The kind of a message, in the words that `raftcore::fmt` uses, too.
 pub fn kind(kind: MessageType) -> &'static str {
     match kind {
         MessageType::MsgAppend => "Append",
-        MessageType::MsgAppendResponse => "AppendAnswer",
-        MessageType::MsgRequestVote => "RequestVote",
-        MessageType::MsgRequestVoteResponse => "VoteAnswer",
-        MessageType::MsgRequestPreVote => "RequestPreVote",
-        MessageType::MsgRequestPreVoteResponse => "PreVoteAnswer",
+        MessageType::MsgAppendResponse => "AppendResp",
+        MessageType::MsgRequestVote => "Vote",
+        MessageType::MsgRequestVoteResponse => "VoteResp",
+        MessageType::MsgRequestPreVote => "PreVote",
+        MessageType::MsgRequestPreVoteResponse => "PreVoteResp",
         MessageType::MsgHeartbeat => "Heartbeat",
-        MessageType::MsgHeartbeatResponse => "HeartbeatAnswer",
+        MessageType::MsgHeartbeatResponse => "HeartbeatResp",
         MessageType::MsgSnapshot => "Snapshot",
         MessageType::MsgPropose => "Propose",
         MessageType::MsgReadIndex => "ReadIndex",
-        MessageType::MsgReadIndexResp => "ReadIndexAnswer",
+        MessageType::MsgReadIndexResp => "ReadIndexResp",
         MessageType::MsgTransferLeader => "TransferLeader",
         MessageType::MsgTimeoutNow => "TimeoutNow",
         MessageType::MsgHup => "Hup",
@@ -84,14 +84,14 @@ pub fn message(m: &Message) -> String {
             write!(text, " base={base} {} commit={}", entries(&m.entries), m.commit)
         }
         MessageType::MsgAppendResponse if m.reject => {
-            write!(text, " no base={} hint={}", m.index, at(m.reject_hint, m.log_term))
+            write!(text, " no={} hint={}", m.index, at(m.reject_hint, m.log_term))
         }
-        MessageType::MsgAppendResponse => write!(text, " ok match={}", m.index),
+        MessageType::MsgAppendResponse => write!(text, " ok={}", m.index),
         MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => {
             write!(text, " last={}", at(m.index, m.log_term))
         }
         MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => {
-            text.write_str(if m.reject { " no" } else { " granted" })
+            text.write_str(if m.reject { " no" } else { " yes" })
         }
         MessageType::MsgHeartbeat => write!(text, " commit={}", m.commit),
         MessageType::MsgSnapshot => {

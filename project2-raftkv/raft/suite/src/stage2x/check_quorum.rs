@@ -1,11 +1,11 @@
 //! CheckQuorum (thesis 6.2): a leader that hears from no majority steps down, and who hears from a leader
 //! listens to no candidate.
 
-use proto::eraftpb::MessageType;
+use proto::eraftpb::{Message, MessageType};
 use sim::failure::{Failure, Outcome};
 use sim::harness::Test;
 
-use crate::mail::{Mail, heartbeat, request_vote};
+use crate::mail::{self, Mail, heartbeat, request_vote};
 use crate::notation;
 use crate::protocol::{RaftNode, Role};
 use crate::world::{Lab, Puppets, Setup, World, expect};
@@ -86,7 +86,15 @@ fn a_follower_in_touch_with_its_leader_ignores_candidates(run: &mut World) -> Ou
         expect::status(&mut node, "following n2", why, |s| s.leader == 2)?;
         node.ticks(2)?;
     }
-    Ok(())
+    // But for the one that the leader itself has asked to run: it says so in the request.
+    let context = b"CampaignTransfer".to_vec().into();
+    let sent = node.tell(Message { context, ..request_vote(3, 1, 2, (9, 1)) })?;
+    expect::that(
+        sent.iter().any(|m| m.kind() == MessageType::MsgRequestVoteResponse && !m.msg.reject),
+        "the candidate that the leader hands over to gets no vote",
+        "n3 asked for a vote in term 2, and said that the leader hands over to it",
+        format!("it sent {}", mail::show_all(&sent)),
+    )
 }
 
 /// When the leader has been silent for an election timeout, its lease is over, and votes are given again.

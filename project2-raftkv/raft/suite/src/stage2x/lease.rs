@@ -1,11 +1,11 @@
 //! Reads by the leader's lease (thesis 6.4.1): while its followers would vote for nobody else, a leader
 //! need not ask.
 
-use proto::eraftpb::MessageType;
+use proto::eraftpb::{Message, MessageType};
 use sim::failure::Outcome;
 use sim::harness::Test;
 
-use crate::mail::{message, vote};
+use crate::mail::{self, message, vote};
 use crate::protocol::{Input, RaftNode, Role};
 use crate::world::{Lab, Node, Puppets, Setup, World, expect};
 
@@ -73,8 +73,9 @@ fn a_lease_needs_an_entry_of_the_leaders_own_term(run: &mut World) -> Outcome {
     let term = node.status()?.term;
     node.tell(vote(2, 1, term, true))?;
     expect::role(&mut node, Role::Leader, term, "n2 granted its vote")?;
-    for from in [2, 3] {
-        node.tell(message(MessageType::MsgHeartbeatResponse, from, 1, term))?;
+    for beat in mail::of_kind(&node.ticks(1)?, MessageType::MsgHeartbeat) {
+        let answer = message(MessageType::MsgHeartbeatResponse, beat.to, 1, term);
+        node.tell(Message { context: beat.context.clone(), ..answer })?;
     }
     let seen = ask(&mut node, b"read")?;
     expect::that(
