@@ -40,6 +40,8 @@ pub mod concurrency;
 mod error;
 pub mod lock_wait;
 pub mod mvcc;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod timer;
 mod timestamp;
 

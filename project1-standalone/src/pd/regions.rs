@@ -7,7 +7,7 @@ use proto::kvrpcpb::Context;
 use proto::metapb::Region;
 
 use crate::engine::{CfName, Direction};
-use crate::keys::{self, KeyRange};
+use crate::keys::{self, KeyRange, RAW_PREFIX};
 use crate::storage::{DynCursor, StorageReader};
 use crate::{Error, Modify, Result, Storage};
 
@@ -102,13 +102,18 @@ impl<R: StorageReader> StorageReader for RegionReader<R> {
     }
 }
 
-/// The engine keys of a region. There is raw data only.
-fn span(region: &Region) -> KeyRange {
-    keys::raw_range(&region.start_key, &region.end_key)
+/// The engine keys of a region, of the kind that `key` is: behind each letter the same positions.
+fn span(region: &Region, key: &[u8]) -> KeyRange {
+    let mut span = keys::raw_range(&region.start_key, &region.end_key);
+    let letter = key.first().copied().unwrap_or(RAW_PREFIX);
+    span.start[0] = letter;
+    // Without an end the span ends with its letter.
+    span.end[0] = if region.end_key.is_empty() { letter.saturating_add(1) } else { letter };
+    span
 }
 
 fn check_key(region: &Region, key: &[u8]) -> Result<()> {
-    if span(region).contains(key) {
+    if span(region, key).contains(key) {
         return Ok(());
     }
     let outside = KeyNotInRegion {
@@ -124,7 +129,7 @@ fn check_key(region: &Region, key: &[u8]) -> Result<()> {
 
 /// What of `range` is in the region.
 fn clamp(region: &Region, range: &KeyRange) -> KeyRange {
-    let span = span(region);
+    let span = span(region, &range.start);
     KeyRange { start: span.start.max(range.start.clone()), end: span.end.min(range.end.clone()) }
 }
 

@@ -94,6 +94,7 @@ impl<S: Storage> TxnApi<S> {
         keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
         decide: impl FnOnce(&MvccReader) -> Result<Decided<R>> + Send,
     ) -> Result<R> {
+        // BEGIN SOLUTION 4B.execute
         let latched: Vec<Vec<u8>> = keys.into_iter().map(|k| key::lock_key(k.as_ref())).collect();
         // Before the reader: what it shows must still be true when we write.
         let _latches = self.latches.acquire(latched.iter().map(Vec::as_slice)).await;
@@ -107,6 +108,7 @@ impl<S: Storage> TxnApi<S> {
             self.wake(&woken);
         }
         Ok(decided.response)
+        // END SOLUTION
     }
 
     /// The locks of these engine keys have changed: whoever waits for them may look again.

@@ -40,6 +40,7 @@ pub(super) fn commit_key(
     key: &[u8],
     commit_ts: TimeStamp,
 ) -> Result<TimeStamp> {
+    // BEGIN SOLUTION 4B.commit
     match reader.load_lock(key)? {
         Some(lock) if lock.start_ts == txn.start_ts => {
             if commit_ts < lock.min_commit_ts {
@@ -59,6 +60,7 @@ pub(super) fn commit_key(
             }
         },
     }
+    // END SOLUTION
 }
 
 /// Replaces a lock by the record that it stands for.
@@ -73,6 +75,7 @@ fn commit_lock(
     (lock, kind): (Lock, WriteKind),
     commit_ts: TimeStamp,
 ) -> Result<()> {
+    // BEGIN SOLUTION 4B.commit
     let mut write = Write::new(kind, lock.start_ts, lock.short_value);
     let there = reader.seek_write(key, commit_ts)?.filter(|(ts, _)| *ts == commit_ts);
     write.has_overlapped_rollback = lock.rollback_ts.contains(&commit_ts)
@@ -80,4 +83,5 @@ fn commit_lock(
     txn.put_write(key, commit_ts, &write);
     txn.unlock(key);
     Ok(())
+    // END SOLUTION
 }

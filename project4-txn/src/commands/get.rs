@@ -15,6 +15,7 @@ use crate::mvcc::{MvccReader, Reading};
 /// # Errors
 /// `locked`: somebody may be about to commit a version that this read must see.
 pub fn get(reader: &MvccReader, key: &[u8], reading: &Reading) -> Result<GetResponse> {
+    // BEGIN SOLUTION 4B.get
     if let Some(lock) = reader.load_lock(key)?
         && lock.blocks(reading)
     {
@@ -26,6 +27,7 @@ pub fn get(reader: &MvccReader, key: &[u8], reading: &Reading) -> Result<GetResp
         value: value.unwrap_or_default().into(),
         ..Default::default()
     })
+    // END SOLUTION
 }
 
 /// What each of `keys` holds. Absent ones are left out; a locked one is a pair with an error, and the others

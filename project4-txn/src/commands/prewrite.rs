@@ -162,8 +162,10 @@ impl Prewriting<'_> {
                     self.txn.unlock(&key);
                 }
             }
-            // A request that locks nothing (CheckNotExists alone) is committed, too.
-            response.one_pc_commit_ts = highest.max(self.min_commit_ts.unwrap_or_default()).get();
+            // A request that locks nothing (CheckNotExists alone) is committed, too. A retry hears the commit that
+            // has happened.
+            let chosen = if self.promised.is_empty() { self.min_commit_ts } else { Some(highest) };
+            response.one_pc_commit_ts = chosen.unwrap_or_default().get();
         } else if self.promised.iter().all(|promised| !promised.is_zero()) {
             response.min_commit_ts = highest.max(self.start_ts.next()).get();
         }
@@ -182,6 +184,7 @@ impl Prewriting<'_> {
 /// `locked`: another transaction's lock. `conflict`: a commit after the start (`Optimistic`), or a rollback of
 /// this transaction (`SelfRolledBack`).
 fn check_optimistic(reader: &MvccReader, request: &PrewriteRequest, key: &[u8]) -> Result<Checked> {
+    // BEGIN SOLUTION 4B.prewrite
     let start_ts = TimeStamp::new(request.start_version);
     match reader.load_lock(key)? {
         Some(lock) if lock.start_ts != start_ts => {
@@ -207,6 +210,7 @@ fn check_optimistic(reader: &MvccReader, request: &PrewriteRequest, key: &[u8]) 
         }
         _ => Ok(Checked::Free(None)),
     }
+    // END SOLUTION
 }
 
 /// What the mutation demands of the value that is there: none, for `Insert` and `CheckNotExists`; what its

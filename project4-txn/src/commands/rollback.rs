@@ -36,6 +36,7 @@ pub fn batch_rollback(
 /// # Errors
 /// `abort`: it is committed, and that stays so.
 pub(super) fn rollback_key(reader: &MvccReader, txn: &mut MvccTxn, key: &[u8]) -> Result<()> {
+    // BEGIN SOLUTION 4C.rollback
     let lock = reader.load_lock(key)?;
     if let Some(lock) = &lock
         && lock.start_ts == txn.start_ts
@@ -51,16 +52,19 @@ pub(super) fn rollback_key(reader: &MvccReader, txn: &mut MvccTxn, key: &[u8]) -
         // It has not come yet, and must not come any more.
         Record::None => put_rollback(reader, txn, key, true, lock),
     }
+    // END SOLUTION
 }
 
 /// Removes a lock of the transaction, and the value that was waiting beside it.
 ///
 /// You will need [`Lock::has_long_value`].
 pub(super) fn remove_lock(txn: &mut MvccTxn, key: &[u8], lock: &Lock) {
+    // BEGIN SOLUTION 4C.rollback
     txn.unlock(key);
     if lock.has_long_value() {
         txn.delete_value(key);
     }
+    // END SOLUTION
 }
 
 /// Records that the transaction is rolled back on `key`. `other` is the lock of another transaction that is
@@ -77,6 +81,7 @@ pub(super) fn put_rollback(
     protected: bool,
     other: Option<Lock>,
 ) -> Result<()> {
+    // BEGIN SOLUTION 4C.rollback
     let start_ts = txn.start_ts;
     match reader.seek_write(key, start_ts)? {
         Some((commit_ts, mut write)) if commit_ts == start_ts && write.start_ts != start_ts => {
@@ -93,6 +98,7 @@ pub(super) fn put_rollback(
         txn.put_lock(key, &lock);
     }
     Ok(())
+    // END SOLUTION
 }
 
 /// Rolls back the primary of a transaction whose time is over: an older form of CheckTxnStatus.

@@ -30,6 +30,7 @@ pub fn check_txn_status(
     reader: &MvccReader,
     request: &CheckTxnStatusRequest,
 ) -> Result<Decided<CheckTxnStatusResponse>> {
+    // BEGIN SOLUTION 4C.check_txn_status
     let (key, start_ts) = (&request.primary_key[..], TimeStamp::new(request.lock_ts));
     let found = reader.load_lock(key)?;
     if let Some(lock) = &found
@@ -59,6 +60,7 @@ pub fn check_txn_status(
             Ok(Decided::new(txn.into_modifies(), response))
         }
     }
+    // END SOLUTION
 }
 
 /// The answer about a transaction that still holds its primary.
@@ -73,6 +75,7 @@ fn live_lock(
     request: &CheckTxnStatusRequest,
     mut lock: Lock,
 ) -> Result<Decided<CheckTxnStatusResponse>> {
+    // BEGIN SOLUTION 4C.check_txn_status
     let key = &request.primary_key[..];
     if request.verify_is_primary && lock.primary != key {
         return Err(errors::primary_mismatch(key, &lock).into());
@@ -98,6 +101,7 @@ fn live_lock(
         response.set_action(Action::TtlExpireRollback);
     }
     Ok(Decided::new(txn.into_modifies(), response))
+    // END SOLUTION
 }
 
 /// The form of an answer that says: it is alive.

@@ -63,6 +63,7 @@ impl<'r> Scanner<'r> {
     /// # Errors
     /// As [`Scanner::new`].
     pub fn step(&mut self) -> Result<Option<(Vec<u8>, Found)>> {
+        // BEGIN SOLUTION 4C.scan
         while let Some(key) = self.nearest() {
             let lock = self.take_lock(&key)?;
             let has_writes = self.write_key.as_ref() == Some(&key);
@@ -85,6 +86,7 @@ impl<'r> Scanner<'r> {
             }
         }
         Ok(None)
+        // END SOLUTION
     }
 
     /// The value of a found version.
@@ -99,6 +101,7 @@ impl<'r> Scanner<'r> {
     ///
     /// You will need `direction`. What if one of the cursors is at its end?
     fn nearest(&self) -> Option<Vec<u8>> {
+        // BEGIN SOLUTION 4C.scan
         match (&self.write_key, &self.lock_key) {
             (Some(write), Some(lock)) => Some(match self.direction {
                 Direction::Forward => write.min(lock).clone(),
@@ -106,6 +109,7 @@ impl<'r> Scanner<'r> {
             }),
             (write, lock) => write.as_ref().or(lock.as_ref()).cloned(),
         }
+        // END SOLUTION
     }
 
     /// The lock of `key`, if the cursor over locks stands on it; then the cursor goes on.
@@ -124,11 +128,13 @@ impl<'r> Scanner<'r> {
     /// You will need `seek` and [`key::after_versions`]; in reverse, [`key::lock_key`], which is just before
     /// all versions of the key.
     fn pass_writes(&mut self, key: &[u8]) -> Result<()> {
+        // BEGIN SOLUTION 4C.scan
         let there = match self.direction {
             Direction::Forward => self.writes.seek(&key::after_versions(key))?,
             Direction::Reverse => self.writes.seek(&key::lock_key(key))?,
         };
         self.write_key = if there { Some(key::key_of_version(self.writes.key())?.0) } else { None };
         Ok(())
+        // END SOLUTION
     }
 }

@@ -14,6 +14,8 @@
 pub mod protocol;
 pub mod rows;
 pub mod stage4a;
+pub mod stage4b;
+pub mod stage4c;
 pub mod world;
 
 use protocol::Txn;
@@ -21,5 +23,5 @@ use sim::harness::Test;
 
 /// All graded tests of project 4.
 pub fn tests() -> Vec<Test<Txn>> {
-    [stage4a::tests()].into_iter().flatten().collect()
+    [stage4a::tests(), stage4b::tests(), stage4c::tests()].into_iter().flatten().collect()
 }

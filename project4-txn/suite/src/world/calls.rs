@@ -67,7 +67,7 @@ calls! {
 }
 
 /// A call that was begun.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Pending<R> {
     number: u64,
     response: PhantomData<R>,
@@ -104,7 +104,7 @@ impl Store<'_, '_> {
     ///
     /// # Errors
     /// As [`Store::in_memory`](super::Store::in_memory), and when the answer is a gRPC status.
-    pub fn poll<R: Message + Default>(&mut self, pending: Pending<R>) -> Outcome<Option<R>> {
+    pub fn poll<R: Message + Default>(&mut self, pending: &Pending<R>) -> Outcome<Option<R>> {
         match self.answer(pending.number)? {
             None => Ok(None),
             Some(Ok(response)) => Ok(Some(response)),
