@@ -23,7 +23,7 @@ use super::error::{Error, Result};
 /// [`Error::BadChange`] for a type that is not known, and if no voter would be left: such a group could never
 /// decide anything again, not even to take somebody in.
 pub fn changed(conf: &ConfState, change: &ConfChange) -> Result<ConfState> {
-    // BEGIN SOLUTION 3A.changed
+    // BEGIN SOLUTION 3A.apply
     let kind = ConfChangeType::try_from(change.change_type);
     let kind = kind.map_err(|_| Error::BadChange("a kind that is not known"))?;
     let mut voters: BTreeSet<u64> = conf.voters.iter().copied().collect();
