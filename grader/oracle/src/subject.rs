@@ -8,6 +8,7 @@ use sim::rng::Rng;
 use sim::seam::Subject;
 
 use crate::lies::{self, Lie};
+use crate::peer;
 use crate::storage::{Core, Store};
 
 /// One life of one raft-rs node.
@@ -169,14 +170,14 @@ impl Living {
                 };
             }
             Input::Propose(data) => return done(raw.propose(Vec::new(), data.into_vec())),
+            // raft-rs leaves it to the caller to ask whether there is a vote at all.
+            Input::Campaign if !raw.raft.promotable() => {}
             Input::Campaign => return done(raw.campaign()),
             Input::ReadIndex(context) => raw.read_index(context.into_vec()),
-            Input::TransferLeader(to) => raw.transfer_leader(to),
+            Input::TransferLeader(to) => return Effect::Done(peer::transfer(raw, to)),
             Input::ProposeConfChange(change) => {
-                return match decode::<ConfChange>(&change) {
-                    Ok(change) => done(raw.propose_conf_change(Vec::new(), change)),
-                    Err(why) => Effect::Done(Err(why)),
-                };
+                let change = decode::<ConfChange>(&change);
+                return Effect::Done(change.and_then(|change| peer::propose(raw, change)));
             }
             Input::ApplyConfChange(change) => return self.apply(&change),
             Input::Ready => return self.ready(),

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sim::harness::run_tests(raft_suite::tests(), oracle::Oracle::from_environment)
+    let mut tests = raft_suite::tests();
+    tests.extend(multiraft_suite::stage3a::tests());
+    sim::harness::run_tests(tests, oracle::Oracle::from_environment)
 }

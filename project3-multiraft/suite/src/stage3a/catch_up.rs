@@ -46,7 +46,7 @@ fn a_voter_that_has_everything_is_told_at_once(run: &mut World) -> Outcome {
     )
 }
 
-/// A transferee that lacks entries would lose an election, or win one and overwrite nothing of worth, but late. It
+/// A transferee that lacks entries may lose the election, or win it and drop what clients still wait for. So it
 /// gets them first; the word follows with its last acknowledgement, and not before.
 ///
 /// Hint: `match` of the transferee against the *last* index, whenever it has answered an append.
@@ -69,6 +69,17 @@ fn a_voter_that_is_behind_gets_everything_first(run: &mut World) -> Outcome {
     expect::none(&sent, MessageType::MsgTimeoutNow, &almost)?;
     let sent = node.tell(accepted(3, 1, 1, last))?;
     let now = format!("n1 is handing over to n3, which has acknowledged {last}, the last entry");
+    expect::one(&sent, MessageType::MsgTimeoutNow, &now)?;
+
+    // Committed or not: what is in the leader's log is somebody's write.
+    let (mut node, _) = leader(&lab, &[2, 3])?;
+    node.offer(b"a write")?;
+    let last = node.status()?.last_index;
+    let sent = node.transfer(3)?;
+    let why = format!("n1 leads; n3 has everything that is committed, and lacks entry {last}");
+    expect::none(&sent, MessageType::MsgTimeoutNow, &why)?;
+    let sent = node.tell(accepted(3, 1, 1, last))?;
+    let now = format!("{why}; then it has acknowledged it");
     expect::one(&sent, MessageType::MsgTimeoutNow, &now).map(drop)
 }
 
