@@ -62,9 +62,13 @@ impl Group {
         self.dir.path().join(format!("member-{}", member + 1))
     }
 
-    /// A running member's process.
-    pub fn process(&self, member: usize) -> Option<u32> {
-        self.members[member].as_ref().map(Child::id)
+    /// The memory that a running member uses, in bytes; `None` where the system does not say.
+    pub fn resident(&self, member: usize) -> Option<u64> {
+        let process = self.members[member].as_ref()?.id();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib << 10)
     }
 
     /// kill -9: no handler runs, nothing is flushed.

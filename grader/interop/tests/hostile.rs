@@ -30,16 +30,18 @@ use tonic::transport::{Channel, Endpoint};
 use crate::process::Server;
 
 /// Bytes that look random and are always the same.
-struct Noise(u64);
+pub struct Noise(pub u64);
 
 impl Noise {
-    fn draw(&mut self, below: usize) -> usize {
+    /// A number below this one.
+    pub fn draw(&mut self, below: usize) -> usize {
         // Knuth's linear congruential generator; the high bits are the good ones.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         usize::try_from(self.0 >> 33).expect("31 bits") % below
     }
 
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
+    /// So many bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.draw(256).to_le_bytes()[0]).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 mod group_commit;
 mod hostile;
+mod hostile_peer;
 mod pd;
 mod process;
 mod raw_client;
