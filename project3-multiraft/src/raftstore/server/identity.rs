@@ -58,7 +58,7 @@ pub(super) async fn identify(data: &Path, address: &str, pd: &Pd) -> Result<Iden
     let first = bootstrap(&known, pd).await?;
     let store = Store { address: address.to_owned(), ..store };
     let id = store.id;
-    let request = PutStoreRequest { header: pd.header(), store: Some(store), ..Default::default() };
+    let request = PutStoreRequest { header: Some(pd.header()), store: Some(store) };
     said(pd.client().put_store(request).await?.into_inner().header.as_ref())?;
     Ok(Identity { store: id, first: first.into_iter().collect() })
 }
@@ -68,7 +68,7 @@ fn said(header: Option<&ResponseHeader>) -> Result<(), AnyError> {
 }
 
 async fn new_id(pd: &Pd) -> Result<u64, AnyError> {
-    let request = AllocIdRequest { header: pd.header(), ..Default::default() };
+    let request = AllocIdRequest { header: Some(pd.header()) };
     let answer = pd.client().alloc_id(request).await?.into_inner();
     said(answer.header.as_ref())?;
     Ok(answer.id)
@@ -77,7 +77,7 @@ async fn new_id(pd: &Pd) -> Result<u64, AnyError> {
 /// Step 1.
 async fn draw(data: &Path, pd: &Pd) -> Result<BootstrapRequest, AnyError> {
     let id = new_id(pd).await?;
-    let asked = IsBootstrappedRequest { header: pd.header() };
+    let asked = IsBootstrappedRequest { header: Some(pd.header()) };
     let begun = pd.client().is_bootstrapped(asked).await?.into_inner();
     said(begun.header.as_ref())?;
     let region = if begun.bootstrapped {
@@ -92,7 +92,7 @@ async fn draw(data: &Path, pd: &Pd) -> Result<BootstrapRequest, AnyError> {
         })
     };
     let store = Some(Store { id, ..Default::default() });
-    let known = BootstrapRequest { header: pd.header(), store, region };
+    let known = BootstrapRequest { header: Some(pd.header()), store, region };
     let making = data.join("identity.new");
     let mut file = File::create(&making)?;
     file.write_all(&known.encode_to_vec())?;
@@ -116,11 +116,14 @@ fn read(data: &Path) -> Result<Option<BootstrapRequest>, AnyError> {
 /// Step 2: the first region, if it is ours.
 async fn bootstrap(known: &BootstrapRequest, pd: &Pd) -> Result<Option<Region>, AnyError> {
     let Some(region) = known.region.clone() else { return Ok(None) };
-    let request = BootstrapRequest { header: pd.header(), ..known.clone() };
+    let request = BootstrapRequest { header: Some(pd.header()), ..known.clone() };
     let answer = pd.client().bootstrap(request).await?.into_inner();
     let Some(why) = refused(answer.header.as_ref()) else { return Ok(Some(region)) };
-    let request =
-        GetRegionByIdRequest { header: pd.header(), region_id: region.id, ..Default::default() };
+    let request = GetRegionByIdRequest {
+        header: Some(pd.header()),
+        region_id: region.id,
+        ..Default::default()
+    };
     let there = pd.client().get_region_by_id(request).await?.into_inner();
     let ours = there.region.is_some_and(|found| found.id == region.id);
     tracing::debug!(why, ours, "the cluster exists already");

@@ -88,8 +88,8 @@ impl Pd {
     }
 
     /// What every request begins with.
-    pub fn header(&self) -> Option<RequestHeader> {
-        Some(RequestHeader { cluster_id: self.cluster, ..Default::default() })
+    pub fn header(&self) -> RequestHeader {
+        RequestHeader { cluster_id: self.cluster, ..Default::default() }
     }
 }
 
@@ -153,7 +153,7 @@ async fn converse(
             message = waiting.recv() => match message {
                 None => return Ok(()),
                 Some(ToScheduler::Region(mut beat)) => {
-                    beat.header = pd.header();
+                    beat.header = Some(pd.header());
                     beats.send(beat).await.map_err(|_| ended())?;
                 }
                 Some(ToScheduler::AskSplit(ask)) => {
@@ -168,7 +168,7 @@ async fn converse(
 }
 
 async fn ask_split(pd: Pd, mut ask: AskBatchSplitRequest, inputs: Inputs) {
-    ask.header = pd.header();
+    ask.header = Some(pd.header());
     let Some(region) = ask.region.clone() else { return };
     match pd.client().ask_batch_split(ask).await.map(tonic::Response::into_inner) {
         Ok(answer) => match refused(answer.header.as_ref()) {
@@ -180,7 +180,7 @@ async fn ask_split(pd: Pd, mut ask: AskBatchSplitRequest, inputs: Inputs) {
 }
 
 async fn report_split(pd: Pd, mut split: ReportBatchSplitRequest) {
-    split.header = pd.header();
+    split.header = Some(pd.header());
     if let Err(status) = pd.client().report_batch_split(split).await {
         // The parts' own heartbeats say it, too.
         tracing::debug!(error = status.message(), "a split was not reported");
@@ -217,8 +217,7 @@ pub(super) async fn live(
             start_time,
             ..Default::default()
         };
-        let beat =
-            StoreHeartbeatRequest { header: pd.header(), stats: Some(stats), ..Default::default() };
+        let beat = StoreHeartbeatRequest { header: Some(pd.header()), stats: Some(stats) };
         match pd.client().store_heartbeat(beat).await {
             Ok(answer) => {
                 if let Some(why) = refused(answer.into_inner().header.as_ref()) {

@@ -117,7 +117,9 @@ impl StoreServer {
         config.raft.pre_vote = true;
         config.raft.check_quorum = true;
         let (kv, log, mut store) = open(&settings.data, settings.cache_bytes, &config)?;
-        observers.into_iter().for_each(|observer| store.observe(observer));
+        for observer in observers {
+            store.observe(observer);
+        }
 
         let stop = Stop::new();
         let (inputs, incoming) = Inputs::new();

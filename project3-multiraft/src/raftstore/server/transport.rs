@@ -88,7 +88,7 @@ impl Transport {
 
 impl Line {
     async fn connect(&self, store: u64) -> Result<TikvClient<Channel>, Status> {
-        let request = GetStoreRequest { header: self.pd.header(), store_id: store };
+        let request = GetStoreRequest { header: Some(self.pd.header()), store_id: store };
         let answer = self.pd.client().get_store(request).await?.into_inner();
         let address = answer.store.map(|store| store.address).unwrap_or_default();
         if address.is_empty() {
