@@ -1,9 +1,9 @@
-//! A change of members is proposed, and applied.
+//! A change of members is proposed, here or by a follower.
 
 use bytes::Bytes;
 use prost::Message as _;
-use proto::eraftpb::{ConfChange, ConfState, Entry, EntryType};
-use raftcore::{NOBODY, Storage};
+use proto::eraftpb::{ConfChange, Entry, EntryType};
+use raftcore::Storage;
 
 use super::conf;
 use super::error::{Error, Result};
@@ -101,24 +101,6 @@ impl<S: Storage> MemberNode<S> {
             }
         }
         kept
-        // END SOLUTION
-    }
-
-    /// A change is applied: from now on it counts; see [`MembershipNode`](super::MembershipNode).
-    ///
-    /// You will need [`conf::changed`] and `raw.set_conf`, on every node, not only on a leader: the next leader is one
-    /// of the others. What becomes of a transfer whose transferee has no vote any more?
-    ///
-    /// # Errors
-    /// [`Error::BadChange`], or the storage failed.
-    pub fn apply_conf_change(&mut self, change: &ConfChange) -> Result<ConfState> {
-        // BEGIN SOLUTION 3A.apply
-        let next = conf::changed(self.raw.raft().conf_state(), change)?;
-        self.raw.set_conf(&next)?;
-        if self.transferee != NOBODY && !next.voters.contains(&self.transferee) {
-            self.abort_transfer();
-        }
-        Ok(next)
         // END SOLUTION
     }
 }

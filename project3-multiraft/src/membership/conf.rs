@@ -1,11 +1,13 @@
-//! The arithmetic of members: what a change makes of a group, and what an entry means for a campaign.
+//! The arithmetic of members: what a change makes of a group, what it means when it is applied, and what it means for a
+//! campaign when it is not.
 
 use std::collections::BTreeSet;
 
 use proto::eraftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType};
-use raftcore::NOBODY;
+use raftcore::{NOBODY, Storage};
 
 use super::error::{Error, Result};
+use super::node::MemberNode;
 
 /// The group after this change. No node is voter and learner at once.
 ///
@@ -55,4 +57,24 @@ pub fn harmless(entry: &Entry) -> bool {
     // Whoever campaigns counts votes by its own members. If a change of them is committed, there may be a leader
     // already that counts by the new ones.
     entry.entry_type == i32::from(EntryType::EntryNormal)
+}
+
+impl<S: Storage> MemberNode<S> {
+    /// A change is applied: from now on it counts; see [`MembershipNode`](super::MembershipNode).
+    ///
+    /// You will need [`changed`] and `raw.set_conf`, on every node, not only on a leader: the next leader is one
+    /// of the others. What becomes of a transfer whose transferee has no vote any more?
+    ///
+    /// # Errors
+    /// [`Error::BadChange`], or the storage failed.
+    pub fn apply_conf_change(&mut self, change: &ConfChange) -> Result<ConfState> {
+        // BEGIN SOLUTION 3A.apply
+        let next = changed(self.raw.raft().conf_state(), change)?;
+        self.raw.set_conf(&next)?;
+        if self.transferee != NOBODY && !next.voters.contains(&self.transferee) {
+            self.abort_transfer();
+        }
+        Ok(next)
+        // END SOLUTION
+    }
 }

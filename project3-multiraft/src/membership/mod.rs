@@ -36,8 +36,8 @@
 //! |---|---|
 //! | [`seam`] | [`MembershipNode`]: what project 3's peers drive |
 //! | [`node`] | [`MemberNode`]: the three doors, and what a leader must remember |
-//! | [`conf`] | the arithmetic of members, and which entries close the door to a campaign |
-//! | [`change`] | a change is proposed, and applied |
+//! | [`conf`] | the arithmetic of members; a change is applied, or closes the door to a campaign |
+//! | [`change`] | a change is proposed |
 //! | [`transfer`] | a leader hands over |
 //! | [`error`] | why not |
 //!
