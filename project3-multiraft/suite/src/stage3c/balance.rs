@@ -149,7 +149,7 @@ fn a_peer_moves_from_the_fullest_store_to_the_emptiest(run: &mut World) -> Outco
 }
 
 /// With three replicas: a store that has a peer of the region cannot get another. If only such stores are left, nothing
-/// moves.
+/// moves; if there is another one, it is the target, although it is not the emptiest.
 ///
 /// Hint: two peers of a region on one store are lost together.
 fn a_target_has_no_peer_of_the_region(run: &mut World) -> Outcome {
@@ -158,7 +158,13 @@ fn a_target_has_no_peer_of_the_region(run: &mut World) -> Outcome {
     pd.beat(&shapes[0])?;
     expect_rest(&mut pd, "sizes 170, 160, 30: all three stores have a peer of region 20")?;
     pd.done(PutStoreRequest { store: Some(store(4)), ..Default::default() })?;
-    expect_move(&mut pd, &mut shapes, (20, 1, 4), "store 4 is new and empty")
+    pd.beat(&Shape::new(104, "s04", "s04x").on(&[4]).of(50).at(3, 1))?;
+    expect_move(
+        &mut pd,
+        &mut shapes,
+        (20, 1, 4),
+        "sizes 170, 160, 30, and 50 on store 4 without a peer of it",
+    )
 }
 
 /// With five replicas: the peer on the fullest of them goes, also when the leader is elsewhere, to the emptiest store.

@@ -218,8 +218,14 @@ fn an_older_neighbour_replaces_nobody(run: &mut World) -> Outcome {
     pd.beat(&old)?;
     pd.beat(&new)?;
     pd.stale_beat(&Shape::new(11, "d", "g").on(&[2, 3]).at(5, 9), "r8 [\"c\", \"f\") at 6:1")?;
-    expect_known(&mut pd, &new)?;
-    expect_known(&mut pd, &old)
+    // The other way round: the older one lies before the newer one.
+    let before = Shape::new(7, "b", "c").on(&[1]).at(2, 1);
+    pd.beat(&before)?;
+    pd.stale_beat(&Shape::new(11, "b", "d").on(&[2, 3]).at(5, 9), "r8 [\"c\", \"f\") at 6:1")?;
+    for shape in [new, old, before] {
+        expect_known(&mut pd, &shape)?;
+    }
+    Ok(())
 }
 
 /// After a split the new left half and the new right half report, in any order, and in between a key may belong to nobody,
@@ -323,7 +329,8 @@ fn the_map_survives_a_crash(run: &mut World) -> Outcome {
     let mut pd = opened(run)?;
     pd.beat(&eight())?;
     pd.beat(&Shape::new(9, "f", "h").on(&[1]).at(3, 1))?;
-    let wide = Shape::new(9, "d", "h").on(&[2, 3]).at(4, 2);
+    pd.beat(&Shape::new(12, "h", "j").on(&[1]).at(3, 1))?;
+    let wide = Shape::new(9, "d", "i").on(&[2, 3]).at(4, 2);
     pd.beat(&wide)?;
     // Its state is saved, and all before it.
     pd.remove_store(5)?;
