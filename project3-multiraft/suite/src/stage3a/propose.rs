@@ -178,7 +178,7 @@ fn a_second_leadership_begins_anew(run: &mut World) -> Outcome {
 fn a_change_that_changes_nothing_is_harmless(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     let mut net = led_group(&lab, 3)?;
-    for change in [add(2), add(2), remove(9), add(1)] {
+    for change in [add(2), add(2), remove(9), add(3)] {
         net.change(1, &change)?;
         net.beats(1)?;
         net.expect_members(1, &[1, 2, 3], &[], "what was asked for is so already")?;
