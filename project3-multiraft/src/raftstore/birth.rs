@@ -40,7 +40,7 @@ fn is_first_word(message: &RaftMessage) -> bool {
     }
 }
 
-fn asks_for_vote(message: &RaftMessage) -> bool {
+pub(super) fn asks_for_vote(message: &RaftMessage) -> bool {
     let kind = message.message.as_ref().map(proto::eraftpb::Message::msg_type);
     matches!(kind, Some(MessageType::MsgRequestVote | MessageType::MsgRequestPreVote))
 }

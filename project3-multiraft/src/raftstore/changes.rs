@@ -164,7 +164,8 @@ impl<N: MembershipNode> MultiStore<N> {
     /// The peer of a region that a split has made. False: it had died here before it was born, and stays dead.
     ///
     /// You will need `peer_storage::born` with what an uninitialised peer may have promised (in memory, if it lives; else
-    /// in the log), `self.after_data` for its first raft state, and `Replica::new`. The data's side is in the batch.
+    /// in the log), `self.after_data` and `self.born` for its first raft state, and `Replica::new`. The data's side is in the
+    /// batch. If the one without data was asked for a vote, the new one keeps the question: the answer may have been on its way.
     fn born(&mut self, region: &Region, size: u64) -> Result<bool> {
         // BEGIN SOLUTION 3B.split_ready
         let own = |peer: &&proto::metapb::Peer| peer.store_id == self.config.store_id;
@@ -175,6 +176,7 @@ impl<N: MembershipNode> MultiStore<N> {
             None if self.died_here(region.id, me.id) => return Ok(self.still_born(region, me.id)),
             None => self.log.state(region.id)?.unwrap_or_default(),
         };
+        let asked = self.replicas.get_mut(&region.id).and_then(|blank| blank.asked.take());
         self.close_peer(region.id);
         self.tombstones.remove(&region.id);
         let promised: HardState = promised.hard_state.unwrap_or_default();
@@ -188,6 +190,8 @@ impl<N: MembershipNode> MultiStore<N> {
         let life = self.new_life();
         let mut replica = Replica::new(peer, apply, life);
         replica.size = size;
+        replica.asked = asked;
+        self.born.push((region.id, life, 0));
         self.replicas.insert(region.id, replica);
         self.map.enter(region.clone());
         self.busy.insert(region.id);

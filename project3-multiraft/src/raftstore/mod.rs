@@ -146,6 +146,8 @@ pub struct MultiStore<N: MembershipNode> {
     must_sync: bool,
     /// What goes into the log behind that.
     after_data: LogBatch,
+    /// Regions whose first raft state is in there, as Readys with the number 0.
+    born: Vec<(u64, u64, u64)>,
     jobs: Vec<Job>,
     to_scheduler: Vec<ToScheduler>,
     outbox: Vec<Effect>,
@@ -258,6 +260,9 @@ impl<N: MembershipNode> MultiStore<N> {
             if let Some(from) = message.from_peer {
                 replica.heard.insert(from.id, self.now);
             }
+            if !replica.is_initialised() && birth::asks_for_vote(&message) {
+                replica.asked = Some(message.clone());
+            }
             replica.peer.step(message)?;
             self.busy.insert(region);
         }
@@ -288,7 +293,12 @@ impl<N: MembershipNode> MultiStore<N> {
                 if let Some(replica) = self.replicas.get_mut(&region)
                     && replica.life == life
                 {
-                    replica.peer.on_persisted(ready, &mut self.round)?;
+                    if ready > 0 {
+                        replica.peer.on_persisted(ready, &mut self.round)?;
+                    } else if let Some(asked) = replica.asked.take() {
+                        // Its answer was on its way when the split came. What it promised is durable now.
+                        replica.peer.step(asked)?;
+                    }
                     self.busy.insert(region);
                 }
             }

@@ -6,6 +6,7 @@
 //! | normal | a log | the usual | open it |
 //! | normal, at the very start | nothing, or a vote | a split, and then a crash | its first raft state is written |
 //! | applying | anything | a snapshot in pieces, and a crash | it is finished, then opened |
+//! | normal, with a copy of a raft state | nothing | a snapshot for a new peer, and a crash | the copy is its raft state |
 //! | tombstone, with an apply state | anything | destroyed, and then a crash | destroyed again |
 //! | tombstone, without | nothing, or a vote | destroyed | remembered |
 
@@ -68,6 +69,7 @@ impl<N: MembershipNode> MultiStore<N> {
             data: WriteBatch::new(),
             must_sync: false,
             after_data: LogBatch::default(),
+            born: Vec::new(),
             jobs: Vec::new(),
             to_scheduler: Vec::new(),
             outbox: Vec::new(),
@@ -106,7 +108,15 @@ impl<N: MembershipNode> MultiStore<N> {
         }
         let key = keys::apply_state_key(region.id);
         let applied: Option<RaftApplyState> = load(&kv.snapshot()?, &key, "the apply state")?;
-        let known = self.log.state(region.id)?.unwrap_or_default();
+        let mut known = self.log.state(region.id)?;
+        if known.is_none() && state != PeerState::Tombstone {
+            // A snapshot came before the log's file had heard of its peer at all.
+            let key = keys::snapshot_raft_state_key(region.id);
+            known = load(&kv.snapshot()?, &key, "the copy of the raft state")?;
+            let ops = known.map(|state| LogOp::State { region: region.id, state });
+            self.log.commit(&LogBatch { ops: ops.into_iter().collect(), sync: true })?;
+        }
+        let known = known.unwrap_or_default();
         if state == PeerState::Tombstone {
             self.mend(kv, &region, true, applied, known)?;
             self.tombstones.insert(region.id, region);

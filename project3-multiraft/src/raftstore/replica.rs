@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proto::metapb::{self, Region};
+use proto::raft_serverpb::RaftMessage;
 use raftkv::apply::{Applied, Apply};
 use raftkv::callback::Waiter;
 use raftkv::log_store::LogBatch;
@@ -41,6 +42,9 @@ pub(super) struct Replica<N: MembershipNode> {
     pub life: u64,
     /// The range that somebody's first message claimed for a region of which nothing is here yet.
     pub claimed: (Vec<u8>, Vec<u8>),
+    /// The last request to vote that came to a peer without data. If a split makes it whole before its answer is durable,
+    /// it is asked again.
+    pub asked: Option<RaftMessage>,
     /// Requests that are held.
     pub desk: Desk,
     pub transfers: Transfers,
@@ -78,6 +82,7 @@ impl<N: MembershipNode> Replica<N> {
             me,
             life,
             claimed: Default::default(),
+            asked: None,
             desk: Desk::default(),
             transfers: Transfers::default(),
             durable_applied,

@@ -77,8 +77,8 @@ impl<N: MembershipNode> MultiStore<N> {
         self.write_log(round.log, readys);
         // R3: what has changed in a region is durable before anything below rests on it.
         self.commit_data();
-        let after = mem::take(&mut self.after_data);
-        self.write_log(after, Vec::new());
+        let (after, born) = (mem::take(&mut self.after_data), mem::take(&mut self.born));
+        self.write_log(after, born);
         // Behind the commit: who is told that it is written can read it.
         for mut answer in round.answers {
             self.complete(&mut answer);

@@ -13,7 +13,7 @@ use proto::raft_cmdpb::{
 };
 use sim::cluster::dialect::Answer;
 use sim::cluster::protocol::{Cluster, Micros, NodeId, RegionView, Role};
-use sim::cluster::setup::SECOND;
+use sim::cluster::setup::{SECOND, Setup};
 use sim::failure::{Failure, Outcome};
 use sim::harness::Run;
 use sim::history::{Op, OpResult};
@@ -52,9 +52,13 @@ pub fn broke<T>(
 
 impl<'w, 'a> City<'w, 'a> {
     pub fn new(run: &'w mut Run<'a, Cluster>, config: &StoreConfig) -> Outcome<Self> {
+        Self::with(run, config.setup())
+    }
+
+    pub fn with(run: &'w mut Run<'a, Cluster>, setup: Setup) -> Outcome<Self> {
         let pd = Rc::new(RefCell::new(Pd::new()));
         let dialect = Box::new(ManyRegions { pd: pd.clone() });
-        let world = World::new(run, config.setup(), dialect)?;
+        let world = World::new(run, setup, dialect)?;
         Ok(City { world, pd })
     }
 

@@ -26,8 +26,10 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_leader_that_is_removed_leaves_a_region_that_serves,
         of_two_the_leader_can_be_removed,
         a_peer_that_was_removed_while_away_learns_of_it,
+        the_dead_do_not_vote,
         a_peer_without_data_goes_when_nobody_wants_it,
         all_peers_move_to_other_stores,
+        a_new_member_with_a_slow_log_survives_crashes,
     )
 }
 
@@ -354,6 +356,34 @@ fn a_peer_that_was_removed_while_away_learns_of_it(run: &mut Run<'_, Cluster>) -
     city.finish()
 }
 
+/// A member lags behind: it does not know that another one was removed, and is destroyed. It campaigns in its old configuration and
+/// asks the dead one for its vote. If that were born again, with an empty log and no memory of its votes, the two would elect
+/// a leader whom the others know nothing of.
+///
+/// Hint: a peer that is no more has a tombstone. What does it say about the peer that the message is for?
+fn the_dead_do_not_vote(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(3, 3))?;
+    city.make(b"", Wish::Lead(1))?;
+    city.put(b"a", b"1")?;
+    let away = city.world.fault(Fault::Isolate(Who::Node(2)), None)?;
+    city.make(b"", Wish::Remove(3))?;
+    gone(&mut city, 3, 10 * SECOND)?;
+    city.world.heal(away)?;
+    let apart = city.world.fault(Fault::Partition(vec![vec![2, 3], vec![1]]), None)?;
+    city.world.run_for(4 * SECOND)?;
+    if let Some(view) = city.view(3, REGION) {
+        return broke(
+            "a peer that was destroyed was born again",
+            "n3 had a peer of the region, and destroyed it when it was removed",
+            format!("n2, which does not know that, asked it for its vote; n3 shows {view:?}"),
+        );
+    }
+    city.world.heal(apart)?;
+    city.put(b"a", b"2")?;
+    city.expect(b"a", Some(b"2"))?;
+    city.finish()
+}
+
 /// A peer is added on a store that is cut off half: it hears the leader once, is born, and gets nothing. Then it is removed
 /// again. It has no data and no members to ask; it asks whom it has heard, and goes.
 fn a_peer_without_data_goes_when_nobody_wants_it(run: &mut Run<'_, Cluster>) -> Outcome {
@@ -393,5 +423,29 @@ fn all_peers_move_to_other_stores(run: &mut Run<'_, Cluster>) -> Outcome {
         gone(&mut city, node, 10 * SECOND)?;
     }
     city.expect(b"b", Some(b"6"))?;
+    city.finish()
+}
+
+/// A new member's snapshot may be installed before its log writer has written anything of it. If the power goes then, there is
+/// data, and no log: that is a snapshot that came early, and no damage.
+///
+/// Hint: the installation leaves a copy of the raft state beside the data.
+fn a_new_member_with_a_slow_log_survives_crashes(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut setup = StoreConfig::new(2, 1).setup();
+    setup.times.log_write = (100_000, 200_000);
+    let mut city = City::with(run, setup)?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    for nth in 1..=4 {
+        let point = sim::cluster::faults::Point::AfterSync;
+        let crash = Fault::CrashAt(Who::Node(2), point, nth, Cut::Power);
+        city.world.fault(crash, Some(SECOND / 2))?;
+        city.make(b"", Wish::Add(2))?;
+        caught_up(&mut city, 2)?;
+        city.make(b"", Wish::Lead(1))?;
+        city.make(b"", Wish::Remove(2))?;
+        gone(&mut city, 2, 10 * SECOND)?;
+    }
+    city.expect(b"a", Some(b"1"))?;
     city.finish()
 }

@@ -31,6 +31,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         halves_are_found_after_a_crash,
         a_power_cut_at_any_point_of_a_split_loses_nothing,
         a_store_that_lags_behind_a_split_still_votes,
+        a_peer_without_data_votes_before_its_split,
         a_snapshot_waits_until_there_is_room,
         a_peer_that_was_removed_before_its_split_is_not_born,
         halves_go_their_own_ways,
@@ -458,6 +459,41 @@ fn a_store_that_lags_behind_a_split_still_votes(run: &mut Run<'_, Cluster>) -> O
     city.world.run_for(SECOND)?;
     city.world.heal(dead)?;
     city.fulfil(10 * SECOND)?;
+    city.expect(b"x", Some(b"1"))?;
+    city.put(b"a", b"2")?;
+    city.finish()
+}
+
+/// The same store, and its disk is so slow that the split waits for it: meanwhile a peer without data is there, and has voted.
+///
+/// Hint: which messages may create a peer, even where another region lies?
+fn a_peer_without_data_votes_before_its_split(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(3, 3))?;
+    let leader = city.settle()?;
+    city.put(b"x", b"1")?;
+    let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
+    let (late, down) = (others[0], others[1]);
+    let apart = city.world.fault(Fault::Isolate(Who::Node(late)), None)?;
+    city.wish(b"", Wish::Split(b"k".to_vec()));
+    city.world.run_until(10 * SECOND, |world| world.monitors().regions().len() > 1)?;
+    let dead = city.world.fault(Fault::Crash(Who::Node(down), Cut::Power), None)?;
+    let slow = city.world.fault(Fault::SlowDisk(Who::Node(late), 1_000), None)?;
+    city.world.heal(apart)?;
+    let regions = city.world.monitors().regions();
+    let new = regions.into_iter().find(|region| *region != REGION).unwrap_or_default();
+    let voted = city.world.run_until(3 * SECOND, |world| {
+        world.view(late, new).is_some_and(|view| view.range.is_none() && view.vote != 0)
+    })?;
+    if !voted {
+        return broke(
+            "a request to vote in a region that was not split off here yet is not answered",
+            format!("n{leader} has the new region {new}; n{late} has not applied the split"),
+            format!("three seconds later n{late} shows {:?}", city.view(late, new)),
+        );
+    }
+    city.world.heal(slow)?;
+    city.world.heal(dead)?;
+    city.fulfil(15 * SECOND)?;
     city.expect(b"x", Some(b"1"))?;
     city.put(b"a", b"2")?;
     city.finish()
