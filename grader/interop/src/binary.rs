@@ -8,15 +8,20 @@ use std::sync::{Mutex, PoisonError};
 
 /// The path of the binary `name` of the package of that name, built in the profile of whoever asks.
 pub fn build(name: &'static str) -> PathBuf {
+    build_of(name, name)
+}
+
+/// The path of the binary `name` of another package.
+pub fn build_of(package: &str, name: &'static str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
     // Held while cargo runs, so that it runs once.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(name).or_insert_with(|| cargo_build(name)).clone()
+    built.entry(name).or_insert_with(|| cargo_build(package, name)).clone()
 }
 
-fn cargo_build(name: &str) -> PathBuf {
+fn cargo_build(package: &str, name: &str) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", name, "--bin", name]);
+    cargo.args(["build", "--package", package, "--bin", name]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

@@ -8,4 +8,5 @@ mod process;
 mod raw_client;
 mod real_cluster;
 mod service;
+mod txn_client;
 mod wire;

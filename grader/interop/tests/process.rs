@@ -44,8 +44,25 @@ impl Server {
     /// A server with these arguments; if it ends instead, its status and what it said on standard
     /// error.
     pub fn start(args: &[&str]) -> Result<Server, (ExitStatus, String)> {
+        Self::run(binary::build("standalone"), args)
+    }
+
+    /// A `tinykv playground` with one store, in memory or on a data directory.
+    pub fn playground(data: Option<&TempDir>) -> Server {
+        let mut args = vec!["playground"];
+        if let Some(data) = data {
+            args.extend(["--data", data.path().to_str().expect("paths of tests are text")]);
+        }
+        Self::run(binary::build_of("txn", "tinykv"), &args)
+            .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
+    }
+
+    fn run(
+        program: impl AsRef<std::ffi::OsStr>,
+        args: &[&str],
+    ) -> Result<Server, (ExitStatus, String)> {
         let said = NamedTempFile::new().expect("there is room for a log");
-        let mut child = Command::new(binary::build("standalone"))
+        let mut child = Command::new(program)
             .args(on_free_ports(args))
             .args(["--log", "warn"])
             .stdin(Stdio::null())
