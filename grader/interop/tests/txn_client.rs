@@ -229,12 +229,11 @@ async fn money_is_neither_made_nor_lost() {
                     txn.put(account(from), (money[0] - 3).to_string()).await?;
                     txn.put(account(to), (money[1] + 3).to_string()).await
                 };
-                let done = match done.await {
-                    Ok(()) => txn.commit().await.is_ok(),
-                    Err(_) => {
-                        let _ = txn.rollback().await;
-                        false
-                    }
+                let done = if done.await.is_ok() {
+                    txn.commit().await.is_ok()
+                } else {
+                    let _ = txn.rollback().await;
+                    false
                 };
                 moved += u32::from(done);
             }
