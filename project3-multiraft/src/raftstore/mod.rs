@@ -18,7 +18,7 @@
 //! | `sleep` | idle regions cost nothing |
 //! | [`effect`], [`cleanup`], [`split_check`], [`keys`] | what is done elsewhere, and where a region may be cut |
 //!
-//! Below it everything is project 2's: [`Peer`](raftkv::peer::Peer), [`Apply`](raftkv::apply::Apply) with [`admin::RegionAdmin`]
+//! Below it everything is project 2's: [`Peer`], [`Apply`](raftkv::apply::Apply) with [`admin::RegionAdmin`]
 //! in its hook, `PeerStorage`, snapshots. The consensus node is 3A's, by way of [`MembershipNode`].
 //!
 //! # One write

@@ -90,8 +90,9 @@ impl<N: MembershipNode> MultiStore<N> {
     /// as it is; `self.change_members` and `self.hand_over` for the two kinds that are no entry like others. A request
     /// that names no epoch was made by somebody without a map. It is served, but it must not be applied after a split
     /// that comes before it in the log: what must stand in its header?
-    fn propose(&mut self, mut write: Write) -> Option<(Refusal, Write)> {
+    fn propose(&mut self, write: Write) -> Option<(Refusal, Write)> {
         // BEGIN SOLUTION 3B.propose
+        let mut write = write;
         let header = write.request.header.get_or_insert_default();
         let Some(replica) = self.replicas.get_mut(&header.region_id) else {
             return Some((region::region_not_found(header.region_id), write));

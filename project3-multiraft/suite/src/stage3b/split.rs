@@ -35,6 +35,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_snapshot_waits_until_there_is_room,
         a_peer_that_was_removed_before_its_split_is_not_born,
         halves_go_their_own_ways,
+        a_half_that_left_a_store_can_come_back,
         a_region_that_has_grown_is_cut,
         a_split_while_the_network_is_in_two,
     )
@@ -576,6 +577,32 @@ fn halves_go_their_own_ways(run: &mut Run<'_, Cluster>) -> Outcome {
     city.make(b"a", Wish::Split(b"c".to_vec()))?;
     for key in [b"a", b"e", b"x"] {
         city.put(key, b"2")?;
+    }
+    city.finish()
+}
+
+/// A new region's peer leaves a store on which the old region's peer stays, and another one is added there: its snapshot needs room,
+/// and there is, since the old region has become smaller.
+///
+/// Hint: which range has the old region in the store's map after the split?
+fn a_half_that_left_a_store_can_come_back(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(3, 3))?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    city.make(b"", Wish::Split(b"k".to_vec()))?;
+    city.led(b"a")?;
+    city.make(b"a", Wish::Lead(1))?;
+    let new = city.region(b"a").id;
+    city.make(b"a", Wish::Remove(3))?;
+    city.world.run_until(5 * SECOND, |world| world.view(3, new).is_none())?;
+    city.make(b"a", Wish::Add(3))?;
+    let there = |world: &World<'_, '_>| world.view(3, new).is_some_and(|view| view.applied > 0);
+    if !city.world.run_until(10 * SECOND, there)? {
+        return broke(
+            "a snapshot finds no room although there is",
+            format!("region {new} lies beside region 1, and was added on n3, which has region 1"),
+            format!("ten seconds later n3 shows {:?}", city.view(3, new)),
+        );
     }
     city.finish()
 }
