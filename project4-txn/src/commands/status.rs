@@ -73,9 +73,10 @@ pub fn check_txn_status(
 fn live_lock(
     reader: &MvccReader,
     request: &CheckTxnStatusRequest,
-    mut lock: Lock,
+    lock: Lock,
 ) -> Result<Decided<CheckTxnStatusResponse>> {
     // BEGIN SOLUTION 4C.check_txn_status
+    let mut lock = lock;
     let key = &request.primary_key[..];
     if request.verify_is_primary && lock.primary != key {
         return Err(errors::primary_mismatch(key, &lock).into());

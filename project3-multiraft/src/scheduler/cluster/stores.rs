@@ -125,8 +125,9 @@ impl Cluster {
     ///   store that is being emptied says "Up" at each restart because it knows no better. A new one is `Up`.
     ///
     /// It is saved before the answer, and it was heard from now. You will need `saved::store_key` and `encode_to_vec`.
-    fn announce(&mut self, mut store: metapb::Store, now: Millis) -> Result<(), Error> {
+    fn announce(&mut self, store: metapb::Store, now: Millis) -> Result<(), Error> {
         // BEGIN SOLUTION 3C.announce
+        let mut store = store;
         if store.id == 0 {
             return Err(refusal(ErrorType::InvalidValue, "a store has an id, from AllocID".into()));
         }
