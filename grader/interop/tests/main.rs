@@ -3,10 +3,12 @@
 mod group_commit;
 mod hostile;
 mod hostile_peer;
+mod multi_cluster;
 mod pd;
 mod process;
 mod raw_client;
 mod real_cluster;
 mod service;
+mod tasks;
 mod txn_client;
 mod wire;

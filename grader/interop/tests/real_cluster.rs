@@ -10,31 +10,16 @@
 //! ```text
 //! REAL_CLUSTER_SECONDS=60 cargo test -p interop --test main -- real_cluster --nocapture
 //! ```
-//!
-//! What a client knows is less than in the simulator: the official one tries again by itself and does not say so. So
-//! a call that took long enough for a second attempt counts as two, of which one was never answered.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use interop::group::Group;
-use sim::history::{History, Op, OpResult};
-use sim::linear;
-use tikv_client::{KvPair, RawClient};
+use tikv_client::RawClient;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-const TASKS: u64 = 16;
-
-/// Keys that all tasks write and read. Few, so that they meet; others come every second, so that the checker has many
-/// short histories and not a few long ones.
-const SHARED: u64 = 5;
-
-/// An attempt that took less was the only one of its call: what makes a client try again without a definite answer is
-/// a member's death, and a new leader is not elected sooner.
-const ONE_ATTEMPT: Duration = Duration::from_millis(250);
+use crate::tasks::{Recorder, TASKS, all_from, work};
 
 /// How long a group may take to find its leader.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,113 +29,6 @@ const MEMORY: u64 = 256 << 20;
 
 /// A log so short that a member is soon too far behind.
 const FLAGS: [&str; 2] = ["--log-entries", "1000"];
-
-/// What all clients saw.
-#[derive(Default)]
-struct Seen {
-    history: History,
-    /// Keys that are written once: their values, and whether the write was acknowledged.
-    once: BTreeMap<String, (String, bool)>,
-}
-
-struct Recorder {
-    began: Instant,
-    seen: Mutex<Seen>,
-}
-
-impl Recorder {
-    fn new() -> Arc<Self> {
-        Arc::new(Recorder { began: Instant::now(), seen: Mutex::default() })
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).expect("some minutes")
-    }
-
-    /// One call on a shared key, recorded with what came of it.
-    async fn call(
-        &self,
-        task: u64,
-        op: Op,
-        result: impl Future<Output = tikv_client::Result<OpResult>>,
-    ) {
-        let (asked, id) = {
-            let history = &mut self.seen.lock().unwrap().history;
-            let asked = self.now();
-            (asked, history.begin(task, 0, op.clone(), asked))
-        };
-        let result = result.await;
-        let history = &mut self.seen.lock().unwrap().history;
-        let now = self.now();
-        if Duration::from_micros(now - asked) >= ONE_ATTEMPT || result.is_err() {
-            history.begin(task, 0, op, asked);
-        }
-        if let Ok(result) = result {
-            history.returned(id, now, result);
-        }
-    }
-
-    async fn put(&self, client: &RawClient, task: u64, key: String, value: String) {
-        let op = Op::Put(key.clone().into_bytes(), value.clone().into_bytes());
-        self.call(task, op, async { client.put(key, value).await.map(|()| OpResult::Written) })
-            .await;
-    }
-
-    async fn get(&self, client: &RawClient, task: u64, key: String) {
-        let op = Op::Get(key.clone().into_bytes());
-        self.call(task, op, async { client.get(key).await.map(OpResult::Value) }).await;
-    }
-
-    async fn put_once(&self, client: &RawClient, key: String, value: String) {
-        let lock = || self.seen.lock().unwrap();
-        lock().once.insert(key.clone(), (value.clone(), false));
-        if client.put(key.clone(), value).await.is_ok() {
-            lock().once.get_mut(&key).expect("it was just put there").1 = true;
-        }
-    }
-
-    /// Reads everything back, and judges.
-    async fn judge(&self, client: &RawClient) -> (usize, usize) {
-        let shared: Vec<Vec<u8>> = {
-            let seen = self.seen.lock().unwrap();
-            let keys = seen.history.ops().iter().filter_map(|op| op.op.key().map(<[u8]>::to_vec));
-            keys.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-        };
-        for key in shared {
-            self.get(client, TASKS, String::from_utf8(key).unwrap()).await;
-        }
-        let found = all_from(client, "once/").await;
-        let seen = self.seen.lock().unwrap();
-        for (key, (value, acknowledged)) in &seen.once {
-            match found.get(key) {
-                Some(there) => assert_eq!(there, value, "{key} has a value that nobody wrote"),
-                None => assert!(!acknowledged, "{key} was acknowledged, and is gone"),
-            }
-        }
-        if let Err(violation) = linear::check(&seen.history, 50_000_000) {
-            panic!("{}", violation.failure);
-        }
-        let acknowledged = seen.once.values().filter(|(_, acknowledged)| *acknowledged).count();
-        (seen.history.ops().len(), acknowledged)
-    }
-}
-
-/// All pairs whose keys begin with this.
-async fn all_from(client: &RawClient, prefix: &str) -> BTreeMap<String, String> {
-    const PAGE: u32 = 5000;
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("all is text here");
-    let (mut all, mut start) = (BTreeMap::new(), prefix.to_owned());
-    let end = format!("{prefix}\u{7f}");
-    loop {
-        let page = client.scan(start.clone()..end.clone(), PAGE).await.expect("a scan");
-        let full = page.len() == PAGE as usize;
-        for KvPair(key, value) in page {
-            all.insert(text(key.into()), text(value));
-        }
-        let Some(last) = all.keys().next_back().filter(|_| full) else { return all };
-        start = format!("{last}\0");
-    }
-}
 
 /// A client, as soon as there is anybody to serve it.
 async fn connect(group: &Group) -> RawClient {
@@ -165,25 +43,6 @@ async fn connect(group: &Group) -> RawClient {
         }
     };
     timeout(PATIENCE, connecting).await.expect("the group serves soon")
-}
-
-/// Writes and reads until told to stop.
-async fn work(task: u64, client: RawClient, recorder: Arc<Recorder>, stop: watch::Receiver<bool>) {
-    for n in 0u64.. {
-        if *stop.borrow() {
-            return;
-        }
-        let era = recorder.now() / 1_000_000;
-        let key = format!("shared/{era:04}/{}", (n + task) % SHARED);
-        match n % 3 {
-            0 => recorder.put(&client, task, key, format!("{task}-{n}")).await,
-            1 => recorder.get(&client, task, key).await,
-            _ => {
-                let key = format!("once/{task:02}/{n:08}");
-                recorder.put_once(&client, key, format!("{task}-{n}")).await;
-            }
-        }
-    }
 }
 
 /// What `said` waits for, or a panic after a while.

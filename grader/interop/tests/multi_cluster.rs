@@ -1,0 +1,253 @@
+//! A scheduler and four stores as processes, the unmodified official client, and kill -9.
+//!
+//! Keys are loaded until the cluster has split, and spread itself evenly over its stores, while sixteen tasks write and
+//! read. One store is killed and comes back; the scheduler is; another store never comes back, so that its replicas
+//! must be built anew elsewhere; at last a new, empty one must be filled. What the tasks saw must be linearizable, what
+//! they were told is written must be there, and so must all that was loaded.
+//!
+//! A small cluster in a plain `cargo test`; the large one, with a line a second about what is where, is
+//!
+//! ```text
+//! MULTI_CLUSTER_KEYS=200000 cargo test --release -p interop --test main -- multi_cluster --nocapture
+//! ```
+//!
+//! It must then have twenty regions, instead of three. `MULTI_CLUSTER_TRACE=FILE` writes where the regions and leaders
+//! were, a line a half second, and `MULTI_CLUSTER_KEEP=1` leaves the disks and logs of a test that failed.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use interop::cluster::{self, Cluster, Status};
+use tikv_client::RawClient;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::tasks::{Recorder, TASKS, all_from, work};
+
+/// A store that is silent for eight seconds is replaced: it says every two that it lives.
+const SCHEDULE: &str = r#"
+log = "info,multiraft::scheduler=debug"
+[schedule]
+region-schedule-policy = "count"
+disconnect-after = "5s"
+max-store-down-time = "8s"
+store-limit = 600
+"#;
+
+/// Regions small enough that there are some, and logs so short that who was away needs snapshots.
+const FLAGS: [&str; 4] = ["--split-mib", "1", "--log-entries", "2000"];
+
+/// How long replicas may take to be rebuilt, the time to notice included.
+const REBUILT: Duration = Duration::from_secs(60);
+
+/// Keys that are written at a time.
+const LOADERS: usize = 32;
+
+/// The sizes of a run.
+struct Scale {
+    keys: usize,
+    value: usize,
+    regions: u64,
+    patience: Duration,
+}
+
+fn scale() -> Scale {
+    let wanted = std::env::var("MULTI_CLUSTER_KEYS").ok();
+    match wanted.map(|text| text.parse().expect("a number of keys")) {
+        None => Scale { keys: 2000, value: 1500, regions: 3, patience: Duration::from_secs(60) },
+        Some(keys) => Scale { keys, value: 128, regions: 20, patience: Duration::from_secs(300) },
+    }
+}
+
+/// Looks at the scheduler twice a second, and remembers.
+struct Watcher {
+    began: Instant,
+    scheduler: String,
+    lines: Mutex<String>,
+}
+
+impl Watcher {
+    fn start(cluster: &Cluster) -> Arc<Watcher> {
+        let watcher = Arc::new(Watcher {
+            began: Instant::now(),
+            scheduler: cluster.scheduler().to_owned(),
+            lines: Mutex::default(),
+        });
+        let looking = watcher.clone();
+        tokio::spawn(async move {
+            loop {
+                let scheduler = looking.scheduler.clone();
+                let status = tokio::task::spawn_blocking(move || cluster::status(&scheduler));
+                if let Ok(Some(status)) = status.await {
+                    looking.note(&status);
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+        });
+        watcher
+    }
+
+    fn note(&self, status: &Status) {
+        let mut line = format!("{:.1} {}", self.began.elapsed().as_secs_f64(), status.regions);
+        for store in &status.stores {
+            write!(line, " {}:{}:{}", store.id, store.regions, store.leaders).expect("a string");
+        }
+        self.line(&line);
+    }
+
+    /// Something has happened.
+    fn event(&self, what: &str) {
+        println!("{:>6.1} s  {what}", self.began.elapsed().as_secs_f64());
+        self.line(&format!("{:.1} event {what}", self.began.elapsed().as_secs_f64()));
+    }
+
+    fn line(&self, line: &str) {
+        let mut lines = self.lines.lock().unwrap();
+        lines.push_str(line);
+        lines.push('\n');
+        if let Some(file) = std::env::var_os("MULTI_CLUSTER_TRACE") {
+            std::fs::write(file, &*lines).expect("there is room for a few lines");
+        }
+    }
+}
+
+/// Waits until the scheduler says so.
+async fn until(
+    cluster: &Cluster,
+    what: &str,
+    patience: Duration,
+    said: impl Fn(&Status) -> bool,
+) -> Duration {
+    let began = Instant::now();
+    loop {
+        let status = tokio::task::block_in_place(|| cluster.status());
+        if status.as_ref().is_some_and(&said) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < patience, "still waiting: {what}: {status:#?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Whether these stores have about the same, and nobody else has anything.
+fn is_even(status: &Status, on: &[String]) -> bool {
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        status.stores.iter().partition(|store| on.contains(&store.address));
+    let spread = |of: &dyn Fn(&&cluster::Shelf) -> u64| {
+        let counts = || here.iter().map(of);
+        counts().max().unwrap_or(0) - counts().min().unwrap_or(0)
+    };
+    let peers: u64 = here.iter().map(|store| store.regions).sum();
+    here.len() == on.len()
+        && elsewhere.iter().all(|store| store.regions == 0)
+        && peers == 3 * status.regions
+        && here.iter().map(|store| store.leaders).sum::<u64>() == status.regions
+        && spread(&|store| store.regions) <= 2
+        && spread(&|store| store.leaders) <= 2
+}
+
+async fn connect(cluster: &Cluster) -> RawClient {
+    let connecting = async {
+        loop {
+            if let Ok(client) = RawClient::new(vec![cluster.scheduler().to_owned()]).await
+                && client.put("connected".to_owned(), "yes").await.is_ok()
+            {
+                return client;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), connecting).await.expect("the cluster serves soon")
+}
+
+fn loaded(n: usize) -> String {
+    // Not in order: every region grows.
+    format!("load/{:08}", n * 61_803 % 100_000_007)
+}
+
+/// Writes all keys, again and again where the client gave up.
+async fn load(client: &RawClient, recorder: &Arc<Recorder>, scale: &Scale) {
+    let mut loaders = JoinSet::new();
+    for loader in 0..LOADERS {
+        let (client, recorder) = (client.clone(), recorder.clone());
+        let (keys, value) = (scale.keys, "v".repeat(scale.value));
+        loaders.spawn(async move {
+            for n in (loader..keys).step_by(LOADERS) {
+                while let Err(error) = client.put(loaded(n), value.clone()).await {
+                    recorder.failed(&error);
+                }
+            }
+        });
+    }
+    loaders.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_stores_split_balance_and_heal() {
+    let scale = scale();
+    let mut cluster = Cluster::start(4, SCHEDULE, &FLAGS);
+    let watcher = Watcher::start(&cluster);
+    let recorder = Recorder::new();
+    let client = connect(&cluster).await;
+    watcher.event("the cluster serves");
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let client = connect(&cluster).await;
+        tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
+    }
+
+    let at: Vec<String> = (0..5).map(|store| cluster.address(store).to_owned()).collect();
+    load(&client, &recorder, &scale).await;
+    watcher.event("all is loaded");
+    until(&cluster, "splits", scale.patience, |status| status.regions >= scale.regions).await;
+    until(&cluster, "balance", scale.patience, |status| is_even(status, &at[..4])).await;
+    watcher.event("split and even");
+
+    cluster.kill(1);
+    sleep(Duration::from_millis(1500)).await;
+    cluster.revive(1);
+    watcher.event("a store was killed and is back");
+    cluster.kill_scheduler();
+    sleep(Duration::from_millis(500)).await;
+    cluster.revive_scheduler();
+    watcher.event("the scheduler was killed and is back");
+    until(&cluster, "balance again", scale.patience, |status| is_even(status, &at[..4])).await;
+
+    cluster.kill(3);
+    watcher.event("a store is killed for good");
+    let took = until(&cluster, "new replicas", REBUILT, |status| {
+        let gone = status.stores.iter().find(|store| store.address == at[3]);
+        let peers: u64 = status.stores.iter().map(|store| store.regions).sum();
+        gone.is_some_and(|store| store.regions == 0) && peers == 3 * status.regions
+    });
+    let took = took.await;
+    watcher.event(&format!("its replicas are elsewhere, after {:.1} s", took.as_secs_f64()));
+
+    cluster.add();
+    watcher.event("a new, empty store");
+    let now = [&at[..3], &at[4..]].concat();
+    until(&cluster, "the new store is filled", scale.patience, |status| is_even(status, &now))
+        .await;
+    watcher.event("it is filled");
+
+    stop.send_replace(true);
+    tasks.join_all().await;
+    let client = connect(&cluster).await;
+    let found = all_from(&client, "load/").await;
+    let missing: Vec<String> =
+        (0..scale.keys).map(loaded).filter(|key| !found.contains_key(key)).collect();
+    assert!(missing.is_empty(), "{} loaded keys are gone, such as {}", missing.len(), missing[0]);
+    assert_eq!(found.len(), scale.keys, "keys that nobody wrote");
+    let (ops, acknowledged) = recorder.judge(&client).await;
+    let regions = cluster.status().map_or(0, |status| status.regions);
+    println!(
+        "{regions} regions, {} keys loaded, {ops} operations linearizable, {acknowledged} other writes all there",
+        scale.keys
+    );
+    for (error, times) in recorder.errors() {
+        println!("the client gave up {times} times: {error}");
+    }
+}
