@@ -26,13 +26,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::tasks::{Recorder, TASKS, all_from, work};
 
-/// A store that is silent for eight seconds is replaced: it says every two that it lives.
+/// A store that is silent for six seconds is replaced: it says every two that it lives.
 const SCHEDULE: &str = r#"
 log = "info,multiraft::scheduler=debug"
 [schedule]
 region-schedule-policy = "count"
-disconnect-after = "5s"
-max-store-down-time = "8s"
+disconnect-after = "4s"
+max-store-down-time = "6s"
 store-limit = 600
 "#;
 
@@ -42,22 +42,33 @@ const FLAGS: [&str; 4] = ["--split-mib", "1", "--log-entries", "2000"];
 /// How long replicas may take to be rebuilt, the time to notice included.
 const REBUILT: Duration = Duration::from_secs(60);
 
-/// Keys that are written at a time.
-const LOADERS: usize = 32;
-
 /// The sizes of a run.
 struct Scale {
     keys: usize,
     value: usize,
     regions: u64,
+    /// Keys that are written at a time.
+    loaders: usize,
     patience: Duration,
 }
 
 fn scale() -> Scale {
     let wanted = std::env::var("MULTI_CLUSTER_KEYS").ok();
     match wanted.map(|text| text.parse().expect("a number of keys")) {
-        None => Scale { keys: 2000, value: 1500, regions: 3, patience: Duration::from_secs(60) },
-        Some(keys) => Scale { keys, value: 128, regions: 20, patience: Duration::from_secs(300) },
+        None => Scale {
+            keys: 2000,
+            value: 1500,
+            regions: 3,
+            loaders: 32,
+            patience: Duration::from_secs(60),
+        },
+        Some(keys) => Scale {
+            keys,
+            value: 128,
+            regions: 20,
+            loaders: 256,
+            patience: Duration::from_secs(300),
+        },
     }
 }
 
@@ -170,11 +181,11 @@ fn loaded(n: usize) -> String {
 /// Writes all keys, again and again where the client gave up.
 async fn load(client: &RawClient, recorder: &Arc<Recorder>, scale: &Scale) {
     let mut loaders = JoinSet::new();
-    for loader in 0..LOADERS {
+    for loader in 0..scale.loaders {
         let (client, recorder) = (client.clone(), recorder.clone());
-        let (keys, value) = (scale.keys, "v".repeat(scale.value));
+        let (keys, step, value) = (scale.keys, scale.loaders, "v".repeat(scale.value));
         loaders.spawn(async move {
-            for n in (loader..keys).step_by(LOADERS) {
+            for n in (loader..keys).step_by(step) {
                 while let Err(error) = client.put(loaded(n), value.clone()).await {
                     recorder.failed(&error);
                 }

@@ -9,7 +9,6 @@ use crate::scheduler::balance_region::balance_region;
 use crate::scheduler::board::Board;
 use crate::scheduler::operator::{Next, Operator, Status};
 use crate::scheduler::proposal::{Kind, Proposal};
-use crate::scheduler::region::is_voter;
 use crate::scheduler::replica_checker::check_replicas;
 use crate::scheduler::step::Step;
 use crate::scheduler::{Millis, saved};
@@ -85,13 +84,11 @@ impl Cluster {
             let mut seen = 0;
             for info in board.regions.after(at).take(left) {
                 (at, seen) = (info.id(), seen + 1);
-                let busy = board.operators.get(at).is_some_and(|other| {
-                    // A learner that balance is adding was not left over. (A lost peer cannot wait for it.)
-                    let mut peers = info.region.peers.iter();
-                    let adds = peers.clone().any(|peer| !is_voter(peer));
-                    let whole = !peers.any(|peer| board.is_lost(peer.store_id));
-                    other.kind >= Kind::Replica || (adds && whole)
-                });
+                // What balance is moving has a learner, or a peer too many, for a while: that is not left over. Only a
+                // lost peer cannot wait.
+                let lost = info.region.peers.iter().any(|peer| board.is_lost(peer.store_id));
+                let urgent = if lost { Kind::Replica } else { Kind::Region };
+                let busy = board.operators.get(at).is_some_and(|other| other.kind >= urgent);
                 if info.leader.is_some() && !busy {
                     found = check_replicas(&board, info);
                     if found.is_some() {
