@@ -36,6 +36,7 @@ use std::task::{Poll, Waker};
 
 use proto::kvrpcpb::KeyError;
 
+use crate::mvcc::key::encode;
 use crate::mvcc::{Lock, Reading};
 use crate::{Result, TimeStamp};
 
@@ -146,6 +147,16 @@ impl Concurrency {
     pub fn unsync(&self, region: u64, leadership: u64) {
         let mut state = self.state();
         state.unsynced.insert(region, leadership);
+    }
+
+    /// This store has begun to lead the range `[start, end)` of positions (see [`key`](crate::mvcc::key)); an empty `end`
+    /// means no bound. What it had promised there before, and does not know the fate of, is decided by now: whoever reads
+    /// in the new term sees it in the storage, or it will never be there.
+    pub fn forget(&self, start: &[u8], end: &[u8]) {
+        self.state().locks.retain(|key, _| {
+            let position = encode(key);
+            &position[..] < start || (!end.is_empty() && &position[..] >= end)
+        });
     }
 
     /// `ts` was handed out by the oracle after that leadership began.

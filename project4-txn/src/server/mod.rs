@@ -1,16 +1,28 @@
 //! The edge: gRPC, threads and the machine's clock round the handlers.
 //!
 //! - [`TxnService`]: `tikvpb.Tikv` with its transactional calls. The raw ones are project 1's service, wrapped.
-//! - [`Solo`]: everything in one process on one disk, with project 1's solo PD: what `tinykv playground --stores 1` is.
+//! - [`start_store`]: a store of a cluster, that is project 3's store with this service.
+//! - `leaderships`: which regions it leads, and since when `max_ts` can be relied on there.
+//! - `gc`: clears the regions that it leads, up to the scheduler's safe point.
+//! - `regions`: what a client asks about regions.
+//! - [`Playground`]: a scheduler and some stores in one process: what `tinykv playground` is.
+//! - [`Solo`]: one store on one disk without a log, with project 1's solo PD: `tinykv playground --stores 1`. It is all
+//!   that projects 1 and 4 need, so it runs before projects 2 and 3 are written.
 //! - [`TokioTimer`] waits.
 //!
-//! Whoever has another storage (a cluster's) makes a [`TxnApi`](crate::TxnApi) over it and hands that to the service; whoever
+//! Whoever has another storage makes a [`TxnApi`](crate::TxnApi) over it and hands that to the service; whoever
 //! watches leadership keeps a clone of its [`Concurrency`](crate::Concurrency).
 
+mod cluster;
+mod gc;
+mod leaderships;
+mod regions;
 mod service;
 mod solo;
 mod timer;
 
+pub use cluster::{Playground, PlaygroundConfig, start_store};
+pub use leaderships::timestamp;
 pub use service::TxnService;
 pub use solo::{Config, Solo};
 pub use timer::TokioTimer;

@@ -10,6 +10,7 @@
 //! its time to live, or is found by the client's retry.)
 
 use std::future::Future;
+use std::sync::Arc;
 
 use proto::kvrpcpb::{
     BatchGetRequest, BatchGetResponse, BatchRollbackRequest, BatchRollbackResponse,
@@ -24,26 +25,35 @@ use proto::kvrpcpb::{
     RawDeleteResponse, RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse,
     RawPutRequest, RawPutResponse, RawScanRequest, RawScanResponse, ResolveLockRequest,
     ResolveLockResponse, ScanLockRequest, ScanLockResponse, ScanRequest, ScanResponse,
-    TxnHeartBeatRequest, TxnHeartBeatResponse, UnsafeDestroyRangeRequest,
-    UnsafeDestroyRangeResponse,
+    SplitRegionRequest, SplitRegionResponse, TxnHeartBeatRequest, TxnHeartBeatResponse,
+    UnsafeDestroyRangeRequest, UnsafeDestroyRangeResponse,
 };
 use proto::tikvpb::tikv_server::{Tikv, TikvServer};
 use standalone::server::{MAX_REQUEST_LEN, TikvService};
 use standalone::{Error, Storage};
 use tonic::{Request, Response, Status};
 
+use super::regions::Regions;
 use crate::api::{self, TxnApi, respond};
 
 /// `tikvpb.Tikv` over a storage: the raw calls of project 1, and the transactional ones.
 pub struct TxnService<S> {
     raw: TikvService<S>,
     txn: TxnApi<S>,
+    /// Where there are regions.
+    regions: Option<Arc<Regions>>,
 }
 
 impl<S: Storage> TxnService<S> {
     /// The service of these handlers.
     pub fn new(raw: TikvService<S>, txn: TxnApi<S>) -> Self {
-        TxnService { raw, txn }
+        TxnService { raw, txn, regions: None }
+    }
+
+    /// The same, with the calls about regions.
+    #[must_use]
+    pub(super) fn with_regions(self, regions: Regions) -> Self {
+        TxnService { regions: Some(Arc::new(regions)), ..self }
     }
 
     /// The service as tonic's server takes it, with our limit for requests.
@@ -269,9 +279,23 @@ impl<S: Storage> Tikv for TxnService<S> {
         &self,
         request: Request<UnsafeDestroyRangeRequest>,
     ) -> Answer<UnsafeDestroyRangeResponse> {
-        let txn = self.txn.clone();
-        answer(
-            to_the_end(async move { txn.unsafe_destroy_range(request.into_inner()).await }).await,
-        )
+        let (txn, regions) = (self.txn.clone(), self.regions.clone());
+        let destroy = async move {
+            match regions {
+                Some(regions) => regions.destroy(&txn, request.get_ref()).await,
+                None => txn.unsafe_destroy_range(request.into_inner()).await,
+            }
+        };
+        answer(to_the_end(destroy).await)
+    }
+
+    async fn split_region(
+        &self,
+        request: Request<SplitRegionRequest>,
+    ) -> Answer<SplitRegionResponse> {
+        let Some(regions) = &self.regions else {
+            return Err(Status::unimplemented("this store has one region, for good"));
+        };
+        regions.split(request.into_inner()).await.map(Response::new)
     }
 }

@@ -40,4 +40,5 @@ mod workers;
 
 pub use config::{Flags, Settings};
 pub use driver::Inputs;
+pub use reports::Pd;
 pub use start::{Clients, Handles, StoreServer};

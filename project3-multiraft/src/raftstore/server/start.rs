@@ -68,6 +68,8 @@ where
 pub struct Handles {
     /// The replicated storage.
     pub storage: Arc<RaftStorage<Inputs>>,
+    /// The way into the store's loop, for commands that are no batch of changes.
+    pub inputs: Inputs,
     /// The scheduler.
     pub pd: Pd,
     /// Which store this is.
@@ -142,7 +144,13 @@ impl StoreServer {
         let ended = driver.spawn(incoming, dones)?;
 
         let storage = Arc::new(RaftStorage::new(inputs.clone()));
-        let handles = Handles { storage, pd: pd.clone(), store: id, stop: stop.clone() };
+        let handles = Handles {
+            storage,
+            inputs: inputs.clone(),
+            pd: pd.clone(),
+            store: id,
+            stop: stop.clone(),
+        };
         let both = Both {
             stores: StoreService::new(me, inputs.clone(), stop.clone()).into_server(),
             clients: clients(handles),

@@ -1,4 +1,5 @@
-//! `/metrics` for Prometheus, `/status` as JSON for people, and the two things that people change: stores to be emptied.
+//! `/metrics` for Prometheus, `/status` as JSON for people, and what people change: stores to be emptied, and the members
+//! and leaders of regions.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use prometheus::{Encoder as _, IntGaugeVec, Opts, Registry, TextEncoder};
 use serde_json::{Value, json};
 
 use super::driver::{Driver, Times};
-use crate::scheduler::{Cluster, Kind};
+use crate::scheduler::{Change, Cluster, Kind};
 
 /// The pages.
 pub fn router(driver: Arc<Driver>) -> Router {
@@ -20,6 +21,7 @@ pub fn router(driver: Arc<Driver>) -> Router {
         .route("/metrics", get(metrics))
         .route("/stores/{id}/remove", post(remove))
         .route("/stores/{id}/restore", post(restore))
+        .route("/regions/{id}/{what}/{store}", post(plan))
         .with_state(driver)
 }
 
@@ -48,6 +50,24 @@ async fn remove(State(driver): State<Arc<Driver>>, Path(store): Path<u64>) -> Pa
 
 async fn restore(State(driver): State<Arc<Driver>>, Path(store): Path<u64>) -> Page {
     change(driver.tell(|cluster, _| cluster.restore_store(store)))
+}
+
+/// A plan for one region: `add-peer`, `remove-peer` and `transfer-leader`, each with a store.
+async fn plan(
+    State(driver): State<Arc<Driver>>,
+    Path((region, what, store)): Path<(u64, String, u64)>,
+) -> Page {
+    let change = match what.as_str() {
+        "add-peer" => Change::Add { to: store },
+        "remove-peer" => Change::Remove { from: store },
+        "transfer-leader" => Change::Transfer { to: store },
+        _ => return Err((StatusCode::NOT_FOUND, format!("`{what}` is no plan for a region\n"))),
+    };
+    let taken = driver.tell(|cluster, times| cluster.admin(region, vec![change], times.uptime));
+    match taken.map_err(|e| failed(&e))? {
+        Ok(()) => Ok("taken up\n".into_response()),
+        Err(why) => Err((StatusCode::BAD_REQUEST, format!("{why}\n"))),
+    }
 }
 
 fn change(done: Result<Result<(), proto::pdpb::Error>, tonic::Status>) -> Page {

@@ -1,0 +1,7 @@
+//! The commands.
+
+mod client;
+pub mod ctl;
+pub mod playground;
+pub mod process;
+mod signal;
