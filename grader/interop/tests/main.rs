@@ -11,4 +11,5 @@ mod real_cluster;
 mod service;
 mod tasks;
 mod txn_client;
+mod txn_cluster;
 mod wire;

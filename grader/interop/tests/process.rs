@@ -49,9 +49,12 @@ impl Server {
 
     /// A `tinykv playground` with one store, in memory or on a data directory.
     pub fn playground(data: Option<&TempDir>) -> Server {
-        let mut args = vec!["playground"];
-        if let Some(data) = data {
-            args.extend(["--data", data.path().to_str().expect("paths of tests are text")]);
+        let mut args = vec!["playground", "--stores", "1"];
+        match data {
+            Some(data) => {
+                args.extend(["--data", data.path().to_str().expect("paths of tests are text")]);
+            }
+            None => args.push("--memory"),
         }
         Self::run(binary::build_of("txn", "tinykv"), &args)
             .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
