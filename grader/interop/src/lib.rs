@@ -35,6 +35,11 @@ pub mod pair;
 pub mod schema;
 pub mod trip;
 
+/// The examples of the README: they must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// Messages and services that only we have, by full name. There are none: whatever `.proto` files
 /// of ours define, kvproto defines, `eraftpb` (raft-rs's) included.
 pub const ONLY_OURS: &[&str] = &[];
