@@ -15,7 +15,7 @@ use grader::course::Course;
 use grader::tree;
 
 /// The crates that the book speaks of, and where their sources are.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 13] = [
     ("standalone", "project1-standalone/src"),
     ("standalone_suite", "project1-standalone/suite/src"),
     ("proto", "project1-standalone/proto"),
@@ -23,9 +23,18 @@ const CRATES: [(&str, &str); 9] = [
     ("raft_suite", "project2-raftkv/raft/suite/src"),
     ("raftkv", "project2-raftkv/src"),
     ("raftkv_suite", "project2-raftkv/suite/src"),
+    ("multiraft", "project3-multiraft/src"),
+    ("multiraft_suite", "project3-multiraft/suite/src"),
+    ("txn", "project4-txn/src"),
+    ("txn_suite", "project4-txn/suite/src"),
     ("sim", "grader/sim/src"),
     ("grader", "grader/src"),
 ];
+
+/// Tests begin with the module of their suite: `stage2ab`, or `parts2b` for the small tests of a stage.
+fn of_a_suite(name: &str) -> bool {
+    name.starts_with("stage") || name.starts_with("parts")
+}
 
 /// Names that are not ours.
 const FOREIGN: [&str; 1] = ["HashMap"];
@@ -121,7 +130,7 @@ impl Names {
 
     /// A word anywhere: names of tests, and paths below a folder of ours.
     fn token(&self, page: &str, token: &str) -> Option<(String, &'static str)> {
-        if token.starts_with("stage") && token.contains("::") {
+        if of_a_suite(token) && token.contains("::") {
             let tests =
                 || self.course.stages.iter().flat_map(|s| &s.tests).map(|t| t.name.as_str());
             let whole = token.split("::").count() > 2;
@@ -176,7 +185,7 @@ impl Names {
             });
         }
         let parts: Vec<&str> = span.trim_end_matches("()").split("::").collect();
-        if !parts.iter().all(|part| is_name(part)) || parts[0].starts_with("stage") {
+        if !parts.iter().all(|part| is_name(part)) || of_a_suite(parts[0]) {
             return None;
         }
         if let [name] = parts[..] {
