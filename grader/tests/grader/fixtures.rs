@@ -189,7 +189,8 @@ fn the_judge_is_right_about_every_submission() {
 fn grade(ours: &Course, files: &Files, more: &[&str]) -> Ran {
     let folder: PathBuf = scratch().join("submission");
     tree::sync(&folder, files).unwrap();
-    let mut arguments = vec!["--judge", "--no-fail-fast", "--submission", folder.to_str().unwrap()];
+    // Stage 1 alone: what a submission can do to the judge, it can do there, and the other crates need not be built.
+    let mut arguments = vec!["1", "--judge", "--submission", folder.to_str().unwrap()];
     arguments.extend(more);
     ours.grade(&arguments)
 }
