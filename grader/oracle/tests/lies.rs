@@ -152,7 +152,7 @@ const TABLE: &[(Lie, &str, u64, &str)] = &[
     ),
     (
         Lie::IgnoresLogs,
-        "stage2ab::uptodate::a_voter_refuses_a_log_behind_its_own",
+        "stage2aa::restriction::a_voter_refuses_a_log_behind_its_own",
         1,
         "the vote should have been refused",
     ),
