@@ -238,6 +238,9 @@ pub fn regions_do_not_overlap_and_leave_no_gap() {
     let failure = watch.try_see(vec![RegionView { applied: 0, commit: 0, ..region(3, "k", "n") }]);
     assert!(failure.unwrap_err().contains("overlap"));
     let mut watch = Watch::default();
-    watch.try_see(vec![region(1, "", "k"), region(2, "m", "")]).unwrap();
+    let failure = watch.try_see(vec![region(1, "", "k"), region(2, "m", "")]);
+    assert!(failure.unwrap_err().contains("gap"));
+    let mut watch = Watch::default();
+    watch.try_see(vec![region(1, "", "m")]).unwrap();
     assert!(watch.monitors.covers_all_keys().unwrap_err().to_string().contains("gap"));
 }
