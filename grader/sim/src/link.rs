@@ -141,6 +141,7 @@ impl<P: Protocol> PipeLink<P> {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return describe_end(status);
             }
+            // The edge, and no verdict: the subject is lost already, this is about the words. Real processes take real time.
             thread::sleep(Duration::from_millis(10));
         }
         Failure::Ended { how: "the subject closed its output before the judge said stop".into() }

@@ -3,9 +3,8 @@
 //! ```no_run
 //! # use sim::cluster::{dialect::Dialect, faults::Chaos, plan::Mix, protocol::Cluster, setup::*};
 //! # use sim::{failure::Outcome, harness::Run, scenario::Scenario};
-//! # fn my_dialect() -> Box<dyn Dialect> { unimplemented!() }
 //! # fn my_config(node: u64) -> Vec<u8> { vec![] }
-//! fn writes_survive_crashes(run: &mut Run<Cluster>) -> Outcome {
+//! fn writes_survive_crashes(run: &mut Run<Cluster>, my_dialect: fn() -> Box<dyn Dialect>) -> Outcome {
 //!     Scenario::new(Setup::new(5, my_config), my_dialect)
 //!         .clients(4, 50)
 //!         .mix(Mix::KV)

@@ -195,6 +195,7 @@ pub(super) async fn live(
     counts: watch::Receiver<Counts>,
     stop: Stop,
 ) {
+    // The edge: the machine's clock is read here, and told.
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let start_time = u32::try_from(seconds).unwrap_or(u32::MAX);
     let mut ticks = interval(ALIVE);

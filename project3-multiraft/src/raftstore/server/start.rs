@@ -138,6 +138,7 @@ impl StoreServer {
             reports: Reports::new(pd.clone(), inputs.clone()),
             metrics: metrics.clone(),
             counts,
+            // The edge: from here on time is told to the store, as what has passed since.
             began: Instant::now(),
             ticks: 0,
         };
@@ -223,6 +224,7 @@ async fn ticks(inputs: Inputs, stop: Stop) {
 
 /// A number for the election timeouts: the time, mixed with who asks. Nobody attacks it.
 fn draw(id: u64) -> u64 {
+    // The edge: the core gets the number as its seed.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     (nanos ^ (u64::from(std::process::id()) << 32) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -57,6 +57,7 @@ impl Driver {
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             stop,
+            // The edge: the cluster is told what has passed since.
             started: Instant::now(),
         }
     }
@@ -113,6 +114,7 @@ impl Driver {
         complete: impl Fn(&T) -> bool,
     ) -> Result<T, Status> {
         let mut news = self.changed.subscribe();
+        // The edge holds (design section 3); the cluster answers at once.
         let deadline = tokio::time::Instant::now() + HOLD;
         loop {
             let answer = self.call(|cluster, times| ask(cluster, times))?;

@@ -6,6 +6,7 @@
 //! - `city`: a world, its scheduler, and what tests ask of them.
 //! - the others: the tests. Each one's doc comment is the long form of its failure text.
 
+mod behind;
 mod chaos;
 mod city;
 pub mod config;
@@ -22,8 +23,15 @@ use sim::harness::Test;
 
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<Cluster>> {
-    [serve::tests(), members::tests(), split::tests(), idle::tests(), chaos::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        serve::tests(),
+        members::tests(),
+        split::tests(),
+        behind::tests(),
+        idle::tests(),
+        chaos::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -2,6 +2,7 @@
 //! of stores that are played by the judge.
 
 pub mod protocol;
+pub mod shape;
 pub mod world;
 
 mod balance;
