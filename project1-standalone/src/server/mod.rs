@@ -32,11 +32,13 @@ mod clock;
 mod group_commit;
 pub mod net;
 mod service;
+mod signal;
 mod standalone;
 mod stop;
 
 pub use clock::SystemClock;
 pub use group_commit::{GROUP_BYTES, GROUP_WRITES, GroupCommit, QUEUE};
 pub use service::{MAX_REQUEST_LEN, TikvService};
+pub use signal::interrupted;
 pub use standalone::{Config, Standalone};
 pub use stop::Stop;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use multiraft::scheduler::server::{Flags, Scheduler, Settings};
+use standalone::server::interrupted;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -49,29 +50,4 @@ async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send
     };
     scheduler.shutdown().await;
     if failed { Err("the disk has failed: see the log".into()) } else { Ok(()) }
-}
-
-/// Completes at ctrl-c, and at SIGTERM, which is how service managers ask.
-#[cfg(unix)]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Completes at ctrl-c.
-#[cfg(not(unix))]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // An error means that no signal can come: then the scheduler runs until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }

@@ -9,7 +9,7 @@ use multiraft::raftstore::server::{Clients, Flags, Handles, Settings, StoreServe
 use proto::tikvpb::tikv_server::TikvServer;
 use standalone::latches::Latches;
 use standalone::raw::RawApi;
-use standalone::server::{MAX_REQUEST_LEN, SystemClock, TikvService};
+use standalone::server::{MAX_REQUEST_LEN, SystemClock, TikvService, interrupted};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -61,29 +61,4 @@ async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send
 fn raw_calls(handles: Handles) -> impl Clients {
     let api = RawApi::new(handles.storage, Latches::new(), Arc::new(SystemClock));
     TikvServer::new(TikvService::new(api)).max_decoding_message_size(MAX_REQUEST_LEN)
-}
-
-/// Completes at ctrl-c, and at SIGTERM, which is how service managers ask.
-#[cfg(unix)]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Completes at ctrl-c.
-#[cfg(not(unix))]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // An error means that no signal can come: then the scheduler runs until it is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }

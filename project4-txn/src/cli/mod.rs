@@ -4,4 +4,3 @@ mod client;
 pub mod ctl;
 pub mod playground;
 pub mod process;
-mod signal;

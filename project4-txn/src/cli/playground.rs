@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use multiraft::raftstore::server::StoreServer;
 use txn::server::{Config, Playground, PlaygroundConfig, Solo};
 
-use super::signal::interrupted;
 use crate::AnyError;
+use standalone::server::interrupted;
 
 /// The flags.
 #[derive(clap::Args)]

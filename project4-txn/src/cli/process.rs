@@ -6,8 +6,8 @@ use multiraft::raftstore::server as store;
 use multiraft::scheduler::server as scheduler;
 use txn::server::start_store;
 
-use super::signal::interrupted;
 use crate::AnyError;
+use standalone::server::interrupted;
 
 /// Runs a scheduler.
 pub async fn scheduler(settings: &scheduler::Settings) -> Result<(), AnyError> {

@@ -1,8 +1,14 @@
-//! How a process is asked to end.
+//! How a server of the course is asked to end.
 
+use std::future::Future;
 use std::io;
 
 /// Completes at ctrl-c, and at SIGTERM, which is how service managers ask.
+///
+/// It is listened for from the call on, so that a signal during the start is not lost.
+///
+/// # Errors
+/// The system does not let us listen.
 #[cfg(unix)]
 pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +23,11 @@ pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Completes at ctrl-c.
+///
+/// It is listened for from the call on, so that a signal during the start is not lost.
+///
+/// # Errors
+/// The system does not let us listen.
 #[cfg(not(unix))]
 pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
