@@ -45,7 +45,10 @@ impl<N: MembershipNode> MultiStore<N> {
         let members = replica.peer.node().members();
         let here = replica.region().clone();
         let of = |id: u64| here.peers.iter().find(|peer| peer.id == id).copied();
-        let behind = members.iter().filter(|member| member.match_index < status.committed);
+        // Who lacks what the log has no more: it waits for a snapshot. (Under load everybody is a few entries behind, and
+        // a scheduler that took them for pending would never move anything.)
+        let cut = replica.peer.node().storage().truncated().index;
+        let behind = members.iter().filter(|member| member.match_index < cut);
         let pending_peers = behind.filter_map(|member| of(member.id)).collect();
         let others = here.peers.iter().filter(|peer| peer.id != replica.me.id);
         let mut down_peers = Vec::new();
