@@ -1,36 +1,29 @@
 //! One member of the group, put together.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use proto::pdpb::pd_server::PdServer;
-use proto::tikvpb::tikv_server::TikvServer;
-use standalone::engine::{CF_DEFAULT, Engine, Options};
 use standalone::latches::Latches;
 use standalone::raw::RawApi;
 use standalone::server::net::Listener;
 use standalone::server::{Stop, SystemClock, TikvService};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tonic::body::Body;
-use tonic::codegen::{BoxFuture, Service, http};
 
-use super::driver::{Driver, Input, Inputs, TICK, micros};
+use super::disk::{Opened, draw, open};
+use super::driver::spawn;
+use super::group::{Driver, Members, Word};
+use super::inputs::{Input, Inputs, TICK};
 use super::pd::{Facade, PeerTopology, Told};
-use super::service::{Introduction, RaftService};
+use super::service::{Fork, StoreService, between_stores};
 use super::transport::Transport;
-use super::workers;
+use super::workers::{Done, KV_QUEUE, REGION_QUEUE, log_writer, worker};
 use crate::error::Error;
-use crate::log_store::{LogStore, RedbLog, WalLog};
+use crate::store::{KvWrite, RegionJob};
 use crate::{RaftStorage, Result, Store, store};
-
-/// The length of the log's journal.
-const JOURNAL_BYTES: usize = 16 << 20;
 
 /// How to start a [`Member`].
 #[derive(Debug, Clone)]
@@ -62,7 +55,7 @@ pub struct Member {
     pd_addr: SocketAddr,
     stop: Stop,
     serving: JoinSet<()>,
-    inputs: Inputs,
+    inputs: Inputs<Word>,
     ended: oneshot::Receiver<Result<()>>,
 }
 
@@ -89,53 +82,69 @@ impl Member {
         setup.new_disk = draw(config.id);
         setup.raft.seed = setup.new_disk;
         setup.gc.entries = config.log_entries;
-        setup.tick = micros(TICK);
+        setup.tick = TICK;
         setup.raft.pre_vote = config.pre_vote;
         setup.raft.check_quorum = config.check_quorum;
         setup.raft.lease_read = config.lease_read;
-        let Opened { kv, log, mut store } = open(&config.data, config.cache_bytes, &setup)?;
+        let Opened { kv, log, mut store } = open(&config.data, config.cache_bytes, |kv, log| {
+            Store::open(kv.clone(), log.clone(), setup.clone(), 0)
+        })?;
 
         let (views, watched) = watch::channel(None);
         store.observe(Box::new(Told(views)));
         let (inputs, incoming) = Inputs::new();
         let (done, dones) = mpsc::unbounded_channel();
-        let me = Introduction { store: config.id, disk: store.disk() };
-        let others: BTreeMap<u64, String> = config
-            .peers
-            .iter()
-            .filter(|(id, _)| **id != config.id)
-            .map(|(&id, address)| (id, address.clone()))
-            .collect();
+        let addresses = Arc::new(config.peers.clone());
+        let neighbours = Members {
+            addresses: addresses.clone(),
+            me: config.id,
+            disk: store.disk(),
+            inputs: inputs.clone(),
+        };
+        let others: BTreeSet<u64> =
+            config.peers.keys().copied().filter(|&id| id != config.id).collect();
+        let mut transport = Transport::new(neighbours.clone(), inputs.clone());
+        for &other in &others {
+            // A new disk has nothing to say, and must be accepted first.
+            transport.way(other);
+        }
+        let (writes, reads) = (kv.clone(), kv.clone());
         let driver = Driver {
             store,
-            kv: kv.clone(),
-            log: workers::log_writer(log, done.clone())?,
-            data: workers::kv_writer(kv.clone(), done.clone())?,
-            region: workers::region_worker(kv, done)?,
-            transport: Transport::new(others.clone(), me, inputs.clone()),
-            others: others.into_keys().collect(),
-            began: Instant::now(),
+            log: log_writer(log, done.clone())?,
+            data: worker("kv writer", KV_QUEUE, done.clone(), move |write: KvWrite| {
+                Done::Kv(write.run(&writes))
+            })?,
+            region: worker("region worker", REGION_QUEUE, done, move |job: Box<RegionJob>| {
+                Done::Job(job.run(&reads))
+            })?,
+            kv,
+            transport,
+            others,
+            accepted: BTreeSet::new(),
         };
-        let ended = driver.spawn(incoming, dones)?;
+        let ended = spawn(driver, incoming, dones)?;
 
         let stop = Stop::new();
         let topology = PeerTopology {
             cluster: store::group_id(&config.peers.keys().copied().collect::<Vec<_>>()),
-            addresses: Arc::new(config.peers.clone()),
+            addresses,
             me: config.id,
             views: watched,
         };
         let pd = PdServer::new(Facade::new(topology, inputs.clone(), stop.clone()));
         let storage = Arc::new(RaftStorage::new(inputs.clone()));
         let raw = TikvService::new(RawApi::new(storage, Latches::new(), Arc::new(SystemClock)));
-        let tikv = RaftService::new(raw, inputs.clone(), stop.clone()).into_server();
+        let stores = StoreService::new(neighbours, inputs.clone(), stop.clone()).into_server();
+        let clients = Fork { takes: is_pds, first: pd.clone(), second: raw.into_server() };
+        let all = Fork { takes: between_stores, first: stores, second: clients };
 
         let mut serving = JoinSet::new();
-        serving.spawn(listener.serve(Both { tikv, pd: pd.clone() }, stop.clone()));
+        serving.spawn(listener.serve(all, stop.clone()));
         if let Some(extra) = extra {
             serving.spawn(extra.serve(pd, stop.clone()));
         }
-        serving.spawn(ticks(inputs.clone(), stop.clone()));
+        serving.spawn(inputs.clone().tick(stop.clone()));
         tracing::info!(%addr, %pd_addr, id = config.id, data = ?config.data, "serving");
         Ok(Member { addr, pd_addr, stop, serving, inputs, ended })
     }
@@ -172,93 +181,7 @@ impl Member {
     }
 }
 
-async fn ticks(inputs: Inputs, stop: Stop) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            _ = interval.tick() => inputs.tick(),
-        }
-    }
-}
-
-/// A number that no other disk has: the time, mixed with who asks. Nobody attacks it.
-fn draw(id: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    (nanos ^ (u64::from(std::process::id()) << 32) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-struct Opened {
-    kv: Engine,
-    log: Arc<dyn LogStore>,
-    store: Store,
-}
-
-/// Opens the store in `data`. A new one is made in a directory of another name, which is renamed when it is whole: a
-/// crash in the middle of the first start leaves nothing that looks like a store.
-fn open(data: &Path, cache_bytes: usize, setup: &store::Config) -> Result<Opened> {
-    let failed = |e: std::io::Error| Error::System {
-        doing: "prepare the data directory",
-        what: e.to_string(),
-    };
-    let (whole, making) = (data.join("store"), data.join("store.new"));
-    if !whole.exists() {
-        if making.exists() {
-            fs::remove_dir_all(&making).map_err(failed)?;
-        }
-        drop(open_in(&making, cache_bytes, setup)?);
-        fs::rename(&making, &whole).map_err(failed)?;
-        #[cfg(unix)]
-        fs::File::open(data).and_then(|dir| dir.sync_all()).map_err(failed)?;
-    }
-    open_in(&whole, cache_bytes, setup)
-}
-
-fn open_in(dir: &Path, cache_bytes: usize, setup: &store::Config) -> Result<Opened> {
-    let options = Options { cache_bytes, ..Options::default() };
-    let kv = Engine::open(dir, "kv.redb", &options)?;
-    let options = Options { cfs: vec![CF_DEFAULT], cache_bytes: 16 << 20, ..Options::default() };
-    let table = RedbLog::new(Engine::open(dir, "raft.redb", &options)?);
-    let failed = |what: String| Error::System { doing: "open the log's journal", what };
-    let journal = fs::File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join("raft.wal"))
-        .map_err(|e| failed(e.to_string()))?;
-    let journal = redb::backends::FileBackend::new(journal).map_err(|e| failed(e.to_string()))?;
-    let log: Arc<dyn LogStore> = Arc::new(WalLog::open(table, journal, JOURNAL_BYTES)?);
-    let store = Store::open(kv.clone(), log.clone(), setup.clone(), 0)?;
-    Ok(Opened { kv, log, store })
-}
-
-/// Two services on one address.
-#[derive(Clone)]
-struct Both {
-    tikv: TikvServer<RaftService>,
-    pd: PdServer<Facade>,
-}
-
-impl Service<http::Request<Body>> for Both {
-    type Response = http::Response<Body>;
-    type Error = std::convert::Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // Both always are.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path().starts_with("/pdpb.PD/") {
-            self.pd.call(request)
-        } else {
-            self.tikv.call(request)
-        }
-    }
+/// Whether this is the path of one of PD's calls.
+fn is_pds(path: &str) -> bool {
+    path.starts_with("/pdpb.PD/")
 }

@@ -27,7 +27,8 @@ use tokio::sync::watch;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::driver::Inputs;
+use super::group::Word;
+use super::inputs::Inputs;
 use crate::RaftStorage;
 use crate::observer::{PeerObserver, PeerView};
 use crate::region::{first_region, tail_of};
@@ -99,7 +100,7 @@ impl Topology for PeerTopology {
     }
 }
 
-type Service = PdService<PeerTopology, RaftStorage<Inputs>>;
+type Service = PdService<PeerTopology, RaftStorage<Inputs<Word>>>;
 
 /// PD on one member.
 #[derive(Clone)]
@@ -110,7 +111,7 @@ pub(super) struct Facade {
 
 impl Facade {
     /// PD over this topology; its ledger is in the storage behind `inputs`. Must be called on a tokio runtime.
-    pub(super) fn new(topology: PeerTopology, inputs: Inputs, stop: Stop) -> Self {
+    pub(super) fn new(topology: PeerTopology, inputs: Inputs<Word>, stop: Stop) -> Self {
         let (sender, leading) = watch::channel(None);
         tokio::spawn(follow(topology.clone(), inputs, stop, sender));
         Facade { topology, leading }
@@ -129,7 +130,7 @@ impl Facade {
 /// Begins and ends the service with this member's leadership.
 async fn follow(
     topology: PeerTopology,
-    inputs: Inputs,
+    inputs: Inputs<Word>,
     stop: Stop,
     leading: watch::Sender<Option<Arc<Service>>>,
 ) {

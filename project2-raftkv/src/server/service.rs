@@ -1,80 +1,49 @@
-//! What others ask of this store: clients (project 1's calls, unchanged), and stores.
+//! What stores ask of each other, and how one address serves several services.
+//!
+//! A store says on each stream who it is. Whether it is let in, its [`Neighbours`] say. That is no proof of anything; it is
+//! there so that stores that were mixed up do not talk to each other.
 
-use proto::kvrpcpb::{
-    RawBatchDeleteRequest, RawBatchDeleteResponse, RawBatchGetRequest, RawBatchGetResponse,
-    RawBatchPutRequest, RawBatchPutResponse, RawBatchScanRequest, RawBatchScanResponse,
-    RawCasRequest, RawCasResponse, RawDeleteRangeRequest, RawDeleteRangeResponse, RawDeleteRequest,
-    RawDeleteResponse, RawGetKeyTtlRequest, RawGetKeyTtlResponse, RawGetRequest, RawGetResponse,
-    RawPutRequest, RawPutResponse, RawScanRequest, RawScanResponse,
-};
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
 use proto::raft_serverpb::{Done, RaftMessage, SnapshotChunk};
 use proto::tikvpb::BatchRaftMessage;
 use proto::tikvpb::tikv_server::{Tikv, TikvServer};
-use standalone::server::{MAX_REQUEST_LEN, Stop, TikvService};
+use standalone::server::{MAX_REQUEST_LEN, Stop};
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service, http};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::driver::{Input, Inputs};
-use crate::RaftStorage;
-use crate::callback::callback;
-use crate::store::Request as Asked;
+use super::inputs::{Input, Inputs};
+use super::transport::Neighbours;
 
-/// Who a store says that it is, on each of its streams.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Introduction {
-    pub(super) store: u64,
-    pub(super) disk: u64,
-}
-
-const STORE: &str = "raftkv-store";
-const DISK: &str = "raftkv-disk";
-
-impl Introduction {
-    /// Puts it on a request.
-    pub(super) fn on<T>(self, mut request: Request<T>) -> Request<T> {
-        request.metadata_mut().insert(STORE, self.store.into());
-        request.metadata_mut().insert(DISK, self.disk.into());
-        request
-    }
-
-    fn of(metadata: &MetadataMap) -> Result<Self, Status> {
-        let number = |name: &str| metadata.get(name)?.to_str().ok()?.parse().ok();
-        let (Some(store), Some(disk)) = (number(STORE), number(DISK)) else {
-            return Err(Status::unauthenticated("a store must say who it is"));
-        };
-        Ok(Introduction { store, disk })
-    }
-}
-
-/// `tikvpb.Tikv`: raw calls go to project 1's service, what stores say goes to the loop.
-pub(super) struct RaftService {
-    raw: TikvService<RaftStorage<Inputs>>,
-    inputs: Inputs,
+/// The three calls of `tikvpb.Tikv` between stores. Everything else is a client's.
+pub struct StoreService<N: Neighbours> {
+    neighbours: N,
+    inputs: Inputs<N::Word>,
     stop: Stop,
 }
 
-impl RaftService {
-    pub(super) fn new(raw: TikvService<RaftStorage<Inputs>>, inputs: Inputs, stop: Stop) -> Self {
-        RaftService { raw, inputs, stop }
+/// Whether this is the path of a call between stores.
+pub fn between_stores(path: &str) -> bool {
+    matches!(path, "/tikvpb.Tikv/Raft" | "/tikvpb.Tikv/BatchRaft" | "/tikvpb.Tikv/Snapshot")
+}
+
+/// A number that somebody has put on a request to say who it is.
+pub fn number(metadata: &MetadataMap, name: &str) -> Option<u64> {
+    metadata.get(name)?.to_str().ok()?.parse().ok()
+}
+
+impl<N: Neighbours> StoreService<N> {
+    /// Hands to the loop what the neighbours say, until the stop.
+    pub fn new(neighbours: N, inputs: Inputs<N::Word>, stop: Stop) -> Self {
+        StoreService { neighbours, inputs, stop }
     }
 
-    pub(super) fn into_server(self) -> TikvServer<Self> {
+    /// The service as tonic's server takes it, with our limit for requests.
+    pub fn into_server(self) -> TikvServer<Self> {
         TikvServer::new(self).max_decoding_message_size(MAX_REQUEST_LEN)
-    }
-
-    /// Who is on the line, if it is somebody whom we let in.
-    async fn admit(&self, metadata: &MetadataMap) -> Result<u64, Status> {
-        let Introduction { store, disk } = Introduction::of(metadata)?;
-        let (callback, welcome) = callback();
-        self.inputs.put(Input::Request(Asked::Meet { store, disk, callback })).await;
-        match welcome.await {
-            Some(true) => Ok(store),
-            Some(false) => Err(Status::failed_precondition(format!(
-                "store {store} is known by another disk, or is no member: a voter that has lost its memory must not \
-                 vote under its old name. Replace it by a new store with a new id"
-            ))),
-            None => Err(Status::unavailable("the store is going down")),
-        }
     }
 
     /// The next item of a stream; `None` at its end.
@@ -98,71 +67,84 @@ fn sent_by(store: u64, message: &RaftMessage) -> bool {
     message.from_peer.is_some_and(|peer| peer.store_id == store)
 }
 
-macro_rules! raw_calls {
-    ($($call:ident: $request:ty => $response:ty),+ $(,)?) => {
-        #[tonic::async_trait]
-        impl Tikv for RaftService {
-            $(async fn $call(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                self.raw.$call(request).await
-            })+
+#[tonic::async_trait]
+impl<N: Neighbours> Tikv for StoreService<N> {
+    async fn raft(
+        &self,
+        request: Request<Streaming<RaftMessage>>,
+    ) -> Result<Response<Done>, Status> {
+        let from = self.neighbours.admit(request.metadata()).await?;
+        let mut stream = request.into_inner();
+        while let Some(message) = self.next(&mut stream).await? {
+            self.hand_on(from, message).await;
+        }
+        Ok(Response::new(Done {}))
+    }
 
-            async fn raft(
-                &self,
-                request: Request<Streaming<RaftMessage>>,
-            ) -> Result<Response<Done>, Status> {
-                let from = self.admit(request.metadata()).await?;
-                let mut stream = request.into_inner();
-                while let Some(message) = self.next(&mut stream).await? {
-                    self.hand_on(from, message).await;
-                }
-                Ok(Response::new(Done {}))
-            }
-
-            async fn batch_raft(
-                &self,
-                request: Request<Streaming<BatchRaftMessage>>,
-            ) -> Result<Response<Done>, Status> {
-                let from = self.admit(request.metadata()).await?;
-                let mut stream = request.into_inner();
-                while let Some(batch) = self.next(&mut stream).await? {
-                    for message in batch.msgs {
-                        self.hand_on(from, message).await;
-                    }
-                }
-                Ok(Response::new(Done {}))
-            }
-
-            async fn snapshot(
-                &self,
-                request: Request<Streaming<SnapshotChunk>>,
-            ) -> Result<Response<Done>, Status> {
-                let from = self.admit(request.metadata()).await?;
-                let mut stream = request.into_inner();
-                let mut announced = None;
-                while let Some(chunk) = self.next(&mut stream).await? {
-                    if let Some(message) = chunk.message {
-                        announced = Some(message).filter(|message| sent_by(from, message));
-                    } else if let Some(message) = &announced {
-                        let part = Input::Part(Box::new(message.clone()), chunk.data);
-                        self.inputs.put(part).await;
-                    }
-                }
-                Ok(Response::new(Done {}))
+    async fn batch_raft(
+        &self,
+        request: Request<Streaming<BatchRaftMessage>>,
+    ) -> Result<Response<Done>, Status> {
+        let from = self.neighbours.admit(request.metadata()).await?;
+        let mut stream = request.into_inner();
+        while let Some(batch) = self.next(&mut stream).await? {
+            for message in batch.msgs {
+                self.hand_on(from, message).await;
             }
         }
-    };
+        Ok(Response::new(Done {}))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<Streaming<SnapshotChunk>>,
+    ) -> Result<Response<Done>, Status> {
+        let from = self.neighbours.admit(request.metadata()).await?;
+        let mut stream = request.into_inner();
+        let mut announced = None;
+        while let Some(chunk) = self.next(&mut stream).await? {
+            if let Some(message) = chunk.message {
+                announced = Some(message).filter(|message| sent_by(from, message));
+            } else if let Some(message) = &announced {
+                let part = Input::Part(Box::new(message.clone()), chunk.data);
+                self.inputs.put(part).await;
+            }
+        }
+        Ok(Response::new(Done {}))
+    }
 }
 
-raw_calls! {
-    raw_get: RawGetRequest => RawGetResponse,
-    raw_batch_get: RawBatchGetRequest => RawBatchGetResponse,
-    raw_get_key_ttl: RawGetKeyTtlRequest => RawGetKeyTtlResponse,
-    raw_scan: RawScanRequest => RawScanResponse,
-    raw_batch_scan: RawBatchScanRequest => RawBatchScanResponse,
-    raw_put: RawPutRequest => RawPutResponse,
-    raw_batch_put: RawBatchPutRequest => RawBatchPutResponse,
-    raw_delete: RawDeleteRequest => RawDeleteResponse,
-    raw_batch_delete: RawBatchDeleteRequest => RawBatchDeleteResponse,
-    raw_delete_range: RawDeleteRangeRequest => RawDeleteRangeResponse,
-    raw_compare_and_swap: RawCasRequest => RawCasResponse,
+/// Two services on one address: the first has the paths that it takes, the second one the rest.
+#[derive(Clone)]
+pub struct Fork<A, B> {
+    /// Whether a path is the first one's.
+    pub takes: fn(&str) -> bool,
+    /// The first one, which is always ready, as tonic's servers are.
+    pub first: A,
+    /// The second one.
+    pub second: B,
+}
+
+impl<A, B> Service<http::Request<Body>> for Fork<A, B>
+where
+    A: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    B: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    A::Future: Send + 'static,
+    B::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.second.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if (self.takes)(request.uri().path()) {
+            Box::pin(self.first.call(request))
+        } else {
+            Box::pin(self.second.call(request))
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! To other stores: a bounded queue and a connection each.
 //!
 //! [`Transport::send`] never waits. What does not fit into a store's queue is dropped, and so is what has waited while
-//! its store could not be reached: by then it is stale, and Raft sends again what matters.
+//! its store could not be reached: by then it is stale, and Raft sends again what matters. Where a store is, what is
+//! said at a connection's beginning, and who may come, are the [`Neighbours`]' business.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
@@ -11,13 +14,13 @@ use proto::tikvpb::BatchRaftMessage;
 use proto::tikvpb::tikv_client::TikvClient;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::driver::{Input, Inputs};
-use super::service::Introduction;
+use super::inputs::{Input, Inputs};
 use crate::store::SnapStream;
 
 /// Messages that may wait for a store.
@@ -27,6 +30,9 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 128;
 const FRAMES: usize = 16;
 
+/// Chunks of a snapshot that may be under way.
+const CHUNKS: usize = 4;
+
 /// Between two attempts to connect.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -34,158 +40,186 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 const SNAPSHOT: Duration = Duration::from_secs(300);
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// The ways to all other stores.
-pub(super) struct Transport {
+/// What stores must settle before they talk.
+pub trait Neighbours: Send + Sync + 'static {
+    /// What the loop may have to hear of it; see [`Input`].
+    type Word: Send + 'static;
+
+    /// Where a store is now: asked before each connection, since stores may move.
+    ///
+    /// # Errors
+    /// Nobody knows, for now.
+    fn address_of(&self, store: u64) -> impl Future<Output = Result<String, Status>> + Send;
+
+    /// Says on a request who we are.
+    fn introduce(&self, metadata: &mut MetadataMap);
+
+    /// Who is on the line, if it is somebody whom we let in.
+    ///
+    /// # Errors
+    /// What the other is told. `FailedPrecondition`: it will never be let in.
+    fn admit(&self, metadata: &MetadataMap) -> impl Future<Output = Result<u64, Status>> + Send;
+
+    /// This store lets us in.
+    fn admitted(&self, _store: u64) -> Option<Self::Word> {
+        None
+    }
+
+    /// Somebody will never let us in.
+    fn rejected(&self, _why: &str) -> Option<Self::Word> {
+        None
+    }
+}
+
+/// The ways to other stores; one is made when there is something for it.
+pub struct Transport<N: Neighbours> {
     queues: BTreeMap<u64, Sender<RaftMessage>>,
-    addresses: BTreeMap<u64, String>,
-    me: Introduction,
-    inputs: Inputs,
+    line: Arc<Line<N>>,
     runtime: Handle,
 }
 
-impl Transport {
-    /// Begins to connect to all these stores. Must be called on a tokio runtime, whose tasks carry it.
-    pub(super) fn new(addresses: BTreeMap<u64, String>, me: Introduction, inputs: Inputs) -> Self {
-        let queues = addresses
-            .iter()
-            .map(|(&store, address)| {
-                let (queue, waiting) = channel(QUEUE);
-                tokio::spawn(deliver(store, address.clone(), me, waiting, inputs.clone()));
-                (store, queue)
-            })
-            .collect();
-        Transport { queues, addresses, me, inputs, runtime: Handle::current() }
+/// What it takes to reach a store.
+struct Line<N: Neighbours> {
+    neighbours: N,
+    inputs: Inputs<N::Word>,
+}
+
+impl<N: Neighbours> Transport<N> {
+    /// Must be called on a tokio runtime, whose tasks carry it.
+    pub fn new(neighbours: N, inputs: Inputs<N::Word>) -> Self {
+        let (queues, line) = (BTreeMap::new(), Arc::new(Line { neighbours, inputs }));
+        Transport { queues, line, runtime: Handle::current() }
+    }
+
+    /// The way to a store. It is there from now on, connected as often as it takes, until the transport is dropped.
+    pub fn way(&mut self, to: u64) -> &Sender<RaftMessage> {
+        self.queues.entry(to).or_insert_with(|| {
+            let (queue, waiting) = channel(QUEUE);
+            self.runtime.spawn(self.line.clone().deliver(to, waiting));
+            queue
+        })
     }
 
     /// Sends a message, or drops it.
-    pub(super) fn send(&self, message: RaftMessage) {
+    pub fn send(&mut self, message: RaftMessage) {
         let to = message.to_peer.map_or(0, |peer| peer.store_id);
-        if let Some(queue) = self.queues.get(&to)
-            && queue.try_send(message).is_err()
-        {
+        if self.way(to).try_send(message).is_err() {
             tracing::trace!(store = to, "the queue is full: dropped a message");
         }
     }
 
     /// Sends a snapshot on a stream of its own, and says what became of it.
-    pub(super) fn stream(&self, stream: SnapStream) {
-        let to = stream.to_store();
-        let Some(address) = self.addresses.get(&to).cloned() else { return };
-        let (me, inputs) = (self.me, self.inputs.clone());
+    pub fn stream(&self, stream: SnapStream) {
+        let (region, to) = (stream.message.region_id, stream.to_store());
+        let line = self.line.clone();
         self.runtime.spawn(async move {
-            let sent = tokio::time::timeout(SNAPSHOT, send_snapshot(address, me, stream)).await;
+            let sent = timeout(SNAPSHOT, line.send_snapshot(to, stream)).await;
             let arrived = matches!(sent, Ok(Ok(())));
-            tracing::info!(store = to, arrived, "snapshot sent");
-            inputs.put(Input::SnapshotSent(to, arrived)).await;
+            tracing::info!(region, store = to, arrived, "snapshot sent");
+            line.inputs.put(Input::SnapshotSent { region, to, arrived }).await;
         });
     }
 }
 
-async fn connect(address: &str) -> Result<TikvClient<Channel>, Status> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|e| Status::invalid_argument(e.to_string()))?
-        .connect_timeout(CONNECT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(5))
-        .keep_alive_timeout(Duration::from_secs(5));
-    let channel = endpoint.connect().await.map_err(|e| Status::unavailable(e.to_string()))?;
-    Ok(TikvClient::new(channel).max_encoding_message_size(usize::MAX))
-}
+impl<N: Neighbours> Line<N> {
+    async fn connect(&self, store: u64) -> Result<TikvClient<Channel>, Status> {
+        let address = self.neighbours.address_of(store).await?;
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|e| Status::invalid_argument(e.to_string()))?
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(5));
+        let channel = endpoint.connect().await.map_err(|e| Status::unavailable(e.to_string()))?;
+        Ok(TikvClient::new(channel).max_encoding_message_size(usize::MAX))
+    }
 
-/// Delivers what waits for a store, for ever, through however many connections it takes.
-async fn deliver(
-    store: u64,
-    address: String,
-    me: Introduction,
-    mut waiting: Receiver<RaftMessage>,
-    inputs: Inputs,
-) {
-    let mut pause = BACK_OFF.0;
-    loop {
-        match converse(store, &address, me, &mut waiting, &inputs, &mut pause).await {
-            Ok(()) => return,
-            Err(status) if status.code() == Code::FailedPrecondition => {
-                let why = status.message().to_owned();
-                inputs.put(Input::Rejected(why)).await;
+    fn on<T>(&self, stream: T) -> Request<T> {
+        let mut request = Request::new(stream);
+        self.neighbours.introduce(request.metadata_mut());
+        request
+    }
+
+    async fn tell(&self, word: Option<N::Word>) {
+        if let Some(word) = word {
+            self.inputs.put(Input::Word(word)).await;
+        }
+    }
+
+    /// Delivers what waits for a store, through however many connections it takes.
+    async fn deliver(self: Arc<Self>, store: u64, mut waiting: Receiver<RaftMessage>) {
+        let mut pause = BACK_OFF.0;
+        while let Err(status) = self.converse(store, &mut waiting, &mut pause).await {
+            tracing::debug!(store, error = status.message(), "cannot be reached");
+            if status.code() == Code::FailedPrecondition {
+                self.tell(self.neighbours.rejected(status.message())).await;
+            }
+            self.inputs.put(Input::Unreachable(store)).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(BACK_OFF.1);
+            // Stale by now.
+            while waiting.try_recv().is_ok() {}
+            if waiting.is_closed() {
                 return;
             }
-            Err(status) => tracing::debug!(store, error = status.message(), "cannot be reached"),
         }
-        inputs.put(Input::Unreachable(store)).await;
-        sleep(pause).await;
-        pause = (pause * 2).min(BACK_OFF.1);
-        // Stale by now.
-        while waiting.try_recv().is_ok() {}
     }
-}
 
-/// One connection: an introduction, then messages until it breaks. `Ok`: there will be no more.
-async fn converse(
-    store: u64,
-    address: &str,
-    me: Introduction,
-    waiting: &mut Receiver<RaftMessage>,
-    inputs: &Inputs,
-    pause: &mut Duration,
-) -> Result<(), Status> {
-    let mut client = connect(address).await?;
-    client.raft(me.on(Request::new(tokio_stream::empty()))).await?;
-    *pause = BACK_OFF.0;
-    inputs.put(Input::Accepted(store)).await;
+    /// One connection: an introduction, then messages until it breaks. `Ok`: there will be no more.
+    async fn converse(
+        &self,
+        store: u64,
+        waiting: &mut Receiver<RaftMessage>,
+        pause: &mut Duration,
+    ) -> Result<(), Status> {
+        let mut client = self.connect(store).await?;
+        client.raft(self.on(tokio_stream::empty())).await?;
+        *pause = BACK_OFF.0;
+        self.tell(self.neighbours.admitted(store)).await;
 
-    let (frames, stream) = channel::<BatchRaftMessage>(FRAMES);
-    let call = client.batch_raft(me.on(Request::new(ReceiverStream::new(stream))));
-    tokio::pin!(call);
-    loop {
-        let first = tokio::select! {
-            ended = &mut call => {
-                return Err(ended.err().unwrap_or_else(|| Status::unavailable("the stream ended")));
+        let (frames, stream) = channel::<BatchRaftMessage>(FRAMES);
+        let call = client.batch_raft(self.on(ReceiverStream::new(stream)));
+        tokio::pin!(call);
+        let ended = || Status::unavailable("the stream ended");
+        loop {
+            let first = tokio::select! {
+                done = &mut call => return Err(done.err().unwrap_or_else(ended)),
+                first = waiting.recv() => first,
+            };
+            let Some(first) = first else { return Ok(()) };
+            let mut msgs = vec![first];
+            while msgs.len() < BATCH
+                && let Ok(next) = waiting.try_recv()
+            {
+                msgs.push(next);
             }
-            first = waiting.recv() => first,
-        };
-        let Some(first) = first else { return Ok(()) };
-        let mut msgs = vec![first];
-        while msgs.len() < BATCH
-            && let Ok(next) = waiting.try_recv()
-        {
-            msgs.push(next);
+            tokio::select! {
+                done = &mut call => return Err(done.err().unwrap_or_else(ended)),
+                sent = frames.send(BatchRaftMessage { msgs }) => sent.map_err(|_| ended())?,
+            }
         }
-        tokio::select! {
-            ended = &mut call => {
-                return Err(ended.err().unwrap_or_else(|| Status::unavailable("the stream ended")));
-            }
-            sent = frames.send(BatchRaftMessage { msgs }) => {
-                if sent.is_err() {
-                    return Err(Status::unavailable("the stream ended"));
+    }
+
+    async fn send_snapshot(&self, to: u64, stream: SnapStream) -> Result<(), Status> {
+        let mut client = self.connect(to).await?;
+        let (chunks, outgoing) = channel(CHUNKS);
+        let reading = tokio::task::spawn_blocking(move || -> crate::Result<()> {
+            let first = SnapshotChunk { message: Some(stream.message), ..Default::default() };
+            let mut parts = stream.source.parts();
+            let mut next = Some(first);
+            while let Some(chunk) = next {
+                // An error: the receiver hung up, and the call says why.
+                if chunks.blocking_send(chunk).is_err() {
+                    return Ok(());
                 }
+                next = parts
+                    .next_part()?
+                    .map(|part| SnapshotChunk { message: None, data: part.encode().into() });
             }
-        }
+            Ok(())
+        });
+        client.snapshot(self.on(ReceiverStream::new(outgoing))).await?;
+        let read = reading.await.map_err(|e| Status::internal(e.to_string()))?;
+        read.map_err(|e| Status::internal(e.to_string()))
     }
-}
-
-async fn send_snapshot(
-    address: String,
-    me: Introduction,
-    stream: SnapStream,
-) -> Result<(), Status> {
-    let mut client = connect(&address).await?;
-    let (chunks, outgoing) = channel(4);
-    let reading = tokio::task::spawn_blocking(move || -> crate::Result<()> {
-        let first = SnapshotChunk { message: Some(stream.message), ..Default::default() };
-        let mut parts = stream.source.parts();
-        let mut next = Some(first);
-        while let Some(chunk) = next {
-            // An error: the receiver hung up, and the call says why.
-            if chunks.blocking_send(chunk).is_err() {
-                return Ok(());
-            }
-            next = parts
-                .next_part()?
-                .map(|part| SnapshotChunk { message: None, data: part.encode().into() });
-        }
-        Ok(())
-    });
-    client.snapshot(me.on(Request::new(ReceiverStream::new(outgoing)))).await?;
-    let read = reading.await.map_err(|e| Status::internal(e.to_string()))?;
-    read.map_err(|e| Status::internal(e.to_string()))
 }

@@ -1,34 +1,36 @@
-//! The threads that do slow work: one writes the log, one the data, one scans and installs.
+//! The threads that do slow work: one writes the log; one writes the data, and one scans and installs.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use standalone::engine::Engine;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Result;
 use crate::error::Error;
 use crate::log_store::{LogBatch, LogStore};
-use crate::store::{JobDone, KvWrite, LogWrite, RegionJob};
+use crate::store::LogWrite;
 
 /// How many log writes may wait. Whatever waits is merged into one commit, so that this bounds memory, not speed.
 const LOG_QUEUE: usize = 64;
 
+/// How many writes of data may wait: the store asks for one at a time.
+pub const KV_QUEUE: usize = 1;
+
 /// How many jobs may wait for the region worker.
-const REGION_QUEUE: usize = 16;
+pub const REGION_QUEUE: usize = 64;
 
 /// Something that was asked for is done. As many can be on their way back as were asked for, and those queues are
 /// bounded; so this one need not be, and must not: a worker that waits for the loop, which waits for the worker, would
 /// wait for ever.
 #[derive(Debug)]
-pub(super) enum Done {
+pub enum Done<J> {
     /// All log writes up to this one are durable, or the disk failed.
     Log(Result<u64>),
     /// The write to the data is committed, or the disk failed.
     Kv(Result<()>),
     /// A job of the region worker.
-    Region(JobDone),
+    Job(J),
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -37,16 +39,23 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
 }
 
 /// Starts the log writer. It ends when its queue is dropped.
-pub(super) fn log_writer(
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn log_writer<J: Send + 'static>(
     log: Arc<dyn LogStore>,
-    done: UnboundedSender<Done>,
+    done: UnboundedSender<Done<J>>,
 ) -> Result<SyncSender<LogWrite>> {
     let (queue, incoming) = sync_channel(LOG_QUEUE);
     spawn("log writer", move || write_logs(&*log, &incoming, &done))?;
     Ok(queue)
 }
 
-fn write_logs(log: &dyn LogStore, incoming: &Receiver<LogWrite>, done: &UnboundedSender<Done>) {
+fn write_logs<J>(
+    log: &dyn LogStore,
+    incoming: &Receiver<LogWrite>,
+    done: &UnboundedSender<Done<J>>,
+) {
     while let Ok(first) = incoming.recv() {
         let mut batch = LogBatch::default();
         let mut last = first.id;
@@ -65,29 +74,20 @@ fn write_logs(log: &dyn LogStore, incoming: &Receiver<LogWrite>, done: &Unbounde
     }
 }
 
-/// Starts the writer of the data. It ends when its queue is dropped.
-pub(super) fn kv_writer(kv: Engine, done: UnboundedSender<Done>) -> Result<SyncSender<KvWrite>> {
-    // The store asks for one at a time.
-    let (queue, incoming) = sync_channel::<KvWrite>(1);
-    spawn("kv writer", move || {
-        while let Ok(write) = incoming.recv() {
-            if done.send(Done::Kv(write.run(&kv))).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(queue)
-}
-
-/// Starts the region worker. It ends when its queue is dropped.
-pub(super) fn region_worker(
-    kv: Engine,
-    done: UnboundedSender<Done>,
-) -> Result<SyncSender<Box<RegionJob>>> {
-    let (queue, incoming) = sync_channel::<Box<RegionJob>>(REGION_QUEUE);
-    spawn("region worker", move || {
-        while let Ok(job) = incoming.recv() {
-            if done.send(Done::Region(job.run(&kv))).is_err() {
+/// Starts a worker that does one piece of work after the other, with room for so many. It ends when its queue is dropped.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn worker<W: Send + 'static, J: Send + 'static>(
+    name: &str,
+    room: usize,
+    done: UnboundedSender<Done<J>>,
+    mut work: impl FnMut(W) -> Done<J> + Send + 'static,
+) -> Result<SyncSender<W>> {
+    let (queue, incoming) = sync_channel::<W>(room);
+    spawn(name, move || {
+        while let Ok(next) = incoming.recv() {
+            if done.send(work(next)).is_err() {
                 return;
             }
         }

@@ -9,13 +9,13 @@
 //!
 //! - [`StoreServer`]: a store's process, put together.
 //! - `identity`: who this is. The scheduler gives ids, once; the disk remembers them.
-//! - `driver`: the loop. Takes what has come, all of it, makes one round, carries out its effects in order.
-//! - `workers`: the log writer (everything that waits becomes one commit), and the region worker.
-//! - `transport`: to each other store a bounded queue and a connection of its own, so that a slow or dead one holds up
-//!   nobody. Where a store is, the scheduler says.
+//! - `driver`: what comes to the store, and what is done about each of its effects. The loop itself, the log writer, the
+//!   transport and the service between stores are project 2's (`raftkv::server`): they never knew how many regions there
+//!   are.
+//! - `neighbours`: where other stores are, and which cluster they must be of.
 //! - `reports`: to the scheduler, and its orders.
-//! - `service`: what other stores ask of us. What clients ask is not decided here: [`StoreServer::start`] is given a
-//!   function that makes a service of the replicated storage, so that project 4 can serve more than raw calls.
+//! - `start`: all of it put together. What clients ask is not decided there: [`StoreServer::start`] is given a function
+//!   that makes a service of the replicated storage, so that project 4 can serve more than raw calls.
 //! - `status`: pages for people and for Prometheus.
 //!
 //! # Queues
@@ -31,14 +31,12 @@
 mod config;
 mod driver;
 mod identity;
+mod neighbours;
 mod reports;
-mod service;
 mod start;
 mod status;
-mod transport;
-mod workers;
 
 pub use config::{Flags, Settings};
-pub use driver::Inputs;
+pub use driver::{Inputs, Order};
 pub use reports::Pd;
 pub use start::{Clients, Handles, StoreServer};

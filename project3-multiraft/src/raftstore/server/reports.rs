@@ -18,8 +18,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use super::driver::{Counts, Input, Inputs};
+use super::driver::{Counts, Inputs, Order};
 use crate::raftstore::ToScheduler;
+use raftkv::server::Input;
 
 /// Reports that may wait.
 const QUEUE: usize = 4096;
@@ -146,7 +147,7 @@ async fn converse(
                 let order = order?.ok_or_else(ended)?;
                 match refused(order.header.as_ref()) {
                     Some(why) => tracing::debug!(region = order.region_id, why, "a report was refused"),
-                    None if order.region_id != 0 => inputs.put(Input::Operator(Box::new(order))).await,
+                    None if order.region_id != 0 => inputs.put(Input::Word(Order::Operator(Box::new(order)))).await,
                     None => {}
                 }
             }
@@ -172,7 +173,10 @@ async fn ask_split(pd: Pd, mut ask: AskBatchSplitRequest, inputs: Inputs) {
     let Some(region) = ask.region.clone() else { return };
     match pd.client().ask_batch_split(ask).await.map(tonic::Response::into_inner) {
         Ok(answer) => match refused(answer.header.as_ref()) {
-            None => inputs.put(Input::SplitIds(Box::new(region), answer.ids)).await,
+            None => {
+                let ids = Order::SplitIds(Box::new(region), answer.ids);
+                inputs.put(Input::Word(ids)).await;
+            }
             Some(why) => tracing::debug!(region = region.id, why, "no ids for a split"),
         },
         Err(status) => tracing::debug!(error = status.message(), "no ids for a split"),

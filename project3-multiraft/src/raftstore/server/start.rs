@@ -1,41 +1,33 @@
 //! A store's process, put together.
 
 use std::convert::Infallible;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use proto::tikvpb::tikv_server::TikvServer;
 use raftkv::RaftStorage;
-use raftkv::log_store::{LogStore, RedbLog, WalLog};
 use raftkv::observer::PeerObserver;
-use standalone::engine::{CF_DEFAULT, Engine, Options};
+use raftkv::server::{
+    self, Done, Fork, Input, Opened, REGION_QUEUE, StoreService, Transport, between_stores, draw,
+    log_writer, worker,
+};
 use standalone::server::Stop;
 use standalone::server::net::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use tonic::body::Body;
-use tonic::codegen::{BoxFuture, Service, http};
+use tonic::codegen::{Service, http};
 
 use super::config::Settings;
-use super::driver::{Counts, Driver, Input, Inputs, TICK};
+use super::driver::{Counts, Driver, Inputs};
 use super::identity::identify;
+use super::neighbours::Stores;
 use super::reports::{Pd, Reports, live};
-use super::service::{BETWEEN_STORES, Introduction, StoreService};
-use super::transport::Transport;
-use super::{status, workers};
+use super::status;
 use crate::membership::Node;
-use crate::raftstore::{Config, Store};
+use crate::raftstore::{Config, Job, Store};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The length of the log's journal.
-const JOURNAL_BYTES: usize = 16 << 20;
 
 /// Ticks between two heartbeats of a leader: 2 s.
 const HEARTBEAT_TICKS: u64 = 40;
@@ -118,7 +110,10 @@ impl StoreServer {
         config.raft.seed = draw(id);
         config.raft.pre_vote = true;
         config.raft.check_quorum = true;
-        let (kv, log, mut store) = open(&settings.data, settings.cache_bytes, &config)?;
+        let (data, cache) = (&settings.data, settings.cache_bytes);
+        let Opened { kv, log, mut store } = server::open(data, cache, |kv, log| {
+            Store::open(kv, log.clone(), config.clone(), Node::new, 0)
+        })?;
         for observer in observers {
             store.observe(observer);
         }
@@ -127,22 +122,24 @@ impl StoreServer {
         let (inputs, incoming) = Inputs::new();
         let (done, dones) = mpsc::unbounded_channel();
         let (counts, counted) = watch::channel(Counts::default());
-        let me = Introduction { store: id, cluster: pd.cluster() };
+        let neighbours = Stores { me: id, pd: pd.clone() };
         let metrics = status::Metrics::new(id)?;
+        let log = Arc::new(status::Timed { log, took: metrics.append.clone() });
+        let scanned = kv.clone();
         let driver = Driver {
             store,
-            kv: kv.clone(),
-            log: workers::log_writer(log, metrics.append.clone(), done.clone())?,
-            region: workers::region_worker(kv, done)?,
-            transport: Transport::new(me, pd.clone(), inputs.clone()),
+            kv,
+            log: log_writer(log, done.clone())?,
+            region: worker("region worker", REGION_QUEUE, done, move |job: Box<Job>| {
+                Done::Job(job.run(&scanned))
+            })?,
+            transport: Transport::new(neighbours.clone(), inputs.clone()),
             reports: Reports::new(pd.clone(), inputs.clone()),
             metrics: metrics.clone(),
             counts,
-            // The edge: from here on time is told to the store, as what has passed since.
-            began: Instant::now(),
             ticks: 0,
         };
-        let ended = driver.spawn(incoming, dones)?;
+        let ended = server::spawn(driver, incoming, dones)?;
 
         let storage = Arc::new(RaftStorage::new(inputs.clone()));
         let handles = Handles {
@@ -152,13 +149,11 @@ impl StoreServer {
             store: id,
             stop: stop.clone(),
         };
-        let both = Both {
-            stores: StoreService::new(me, inputs.clone(), stop.clone()).into_server(),
-            clients: clients(handles),
-        };
+        let stores = StoreService::new(neighbours, inputs.clone(), stop.clone()).into_server();
+        let all = Fork { takes: between_stores, first: stores, second: clients(handles) };
         let mut serving = JoinSet::new();
-        serving.spawn(listener.serve(both, stop.clone()));
-        serving.spawn(ticks(inputs.clone(), stop.clone()));
+        serving.spawn(listener.serve(all, stop.clone()));
+        serving.spawn(inputs.clone().tick(stop.clone()));
         let (data, counted_too) = (settings.data.clone(), counted.clone());
         serving.spawn(live(pd, id, data, counted_too, stop.clone()));
         let (router, stopped) = (status::router(metrics, counted), stop.clone().thrown());
@@ -206,86 +201,5 @@ impl StoreServer {
         // It may have ended before, or with an error that was told already.
         let _ = self.ended.await;
         tracing::info!(id = self.id, "stopped");
-    }
-}
-
-async fn ticks(inputs: Inputs, stop: Stop) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            _ = interval.tick() => inputs.tick(),
-        }
-    }
-}
-
-/// A number for the election timeouts: the time, mixed with who asks. Nobody attacks it.
-fn draw(id: u64) -> u64 {
-    // The edge: the core gets the number as its seed.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    (nanos ^ (u64::from(std::process::id()) << 32) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-type Opened = (Engine, Arc<dyn LogStore>, Store);
-
-/// Opens the store in `data`. A new one is made in a directory of another name, which is renamed when it is whole: a
-/// crash in the middle of the first start leaves nothing that looks like a store.
-fn open(data: &Path, cache_bytes: usize, config: &Config) -> Result<Opened, AnyError> {
-    let (whole, making) = (data.join("store"), data.join("store.new"));
-    if !whole.exists() {
-        if making.exists() {
-            fs::remove_dir_all(&making)?;
-        }
-        drop(open_in(&making, cache_bytes, config)?);
-        fs::rename(&making, &whole)?;
-        #[cfg(unix)]
-        fs::File::open(data)?.sync_all()?;
-    }
-    open_in(&whole, cache_bytes, config)
-}
-
-fn open_in(dir: &Path, cache_bytes: usize, config: &Config) -> Result<Opened, AnyError> {
-    let options = Options { cache_bytes, ..Options::default() };
-    let kv = Engine::open(dir, "kv.redb", &options)?;
-    let options = Options { cfs: vec![CF_DEFAULT], cache_bytes: 16 << 20, ..Options::default() };
-    let table = RedbLog::new(Engine::open(dir, "raft.redb", &options)?);
-    let journal = fs::File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join("raft.wal"))?;
-    let journal = redb::backends::FileBackend::new(journal)?;
-    let log: Arc<dyn LogStore> = Arc::new(WalLog::open(table, journal, JOURNAL_BYTES)?);
-    let store = Store::open(&kv, log.clone(), config.clone(), Node::new, 0)?;
-    Ok((kv, log, store))
-}
-
-/// What stores say to each other, and what clients ask, on one address.
-#[derive(Clone)]
-struct Both<C> {
-    stores: TikvServer<StoreService>,
-    clients: C,
-}
-
-impl<C: Clients> Service<http::Request<Body>> for Both<C> {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.clients.poll_ready(context)
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if BETWEEN_STORES.contains(&request.uri().path()) {
-            self.stores.call(request)
-        } else {
-            Box::pin(self.clients.call(request))
-        }
     }
 }

@@ -11,6 +11,9 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntGaugeVec, Opts, Registry, TextEncoder,
     exponential_buckets,
 };
+use proto::eraftpb::Entry;
+use proto::raft_serverpb::RaftLocalState;
+use raftkv::log_store::{LogBatch, LogStore};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -55,6 +58,33 @@ impl Metrics {
         let regions = IntGaugeVec::new(options, &["type"])?;
         registry.register(Box::new(regions.clone()))?;
         Ok(Metrics { store, registry, regions, append, apply, round })
+    }
+}
+
+/// A log whose commits are timed.
+pub(super) struct Timed {
+    pub(super) log: Arc<dyn LogStore>,
+    pub(super) took: Histogram,
+}
+
+impl LogStore for Timed {
+    fn commit(&self, batch: &LogBatch) -> raftkv::Result<()> {
+        let _timer = self.took.start_timer();
+        self.log.commit(batch)
+    }
+
+    fn state(&self, region: u64) -> raftkv::Result<Option<RaftLocalState>> {
+        self.log.state(region)
+    }
+
+    fn entries(
+        &self,
+        region: u64,
+        low: u64,
+        high: u64,
+        max_size: u64,
+    ) -> raftkv::Result<Vec<Entry>> {
+        self.log.entries(region, low, high, max_size)
     }
 }
 
