@@ -11,6 +11,7 @@
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::cli;
 use crate::suggest::did_you_mean;
 
 /// All stages, in course order.
@@ -157,7 +158,8 @@ impl Course {
         }
         if found.is_empty() {
             let ids: Vec<&str> = self.stages.iter().map(|s| s.id.as_str()).collect();
-            let known = ids.iter().copied().chain(COMMANDS.iter().copied());
+            let commands = cli::commands();
+            let known = ids.iter().copied().chain(commands.iter().map(String::as_str));
             bail!(
                 "there is no stage `{name}`{}\nStages are: {}. `cargo grade list` shows what is in them.",
                 did_you_mean(name, known),
@@ -233,7 +235,3 @@ impl Stage {
         self.tests.iter().map(|t| t.weight).sum()
     }
 }
-
-/// The words that are commands, for suggestions.
-const COMMANDS: &[&str] =
-    &["list", "explain", "hint", "replay", "demo", "check", "handout", "sweep", "zoo"];

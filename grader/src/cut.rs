@@ -27,6 +27,8 @@ pub struct Function {
     pub body: usize,
     /// The line of the closing brace.
     pub close: usize,
+    /// The byte of that brace.
+    pub end: usize,
     /// What the parameters are called, `self` included.
     pub parameters: Vec<String>,
     returns_impl: bool,
@@ -106,7 +108,21 @@ pub fn places(text: &str) -> Result<Vec<(Block, Place)>, Vec<Unpaired>> {
 /// # Errors
 /// As [`places`].
 pub fn cut(text: &str, how: Cut) -> Result<String, Vec<Unpaired>> {
-    Ok(render(text, &places(text)?, how))
+    cut_some(text, how, &|_| true)
+}
+
+/// The file with the blocks of some holes replaced. The others stay as they are, markers and all.
+///
+/// # Errors
+/// As [`places`].
+pub fn cut_some(
+    text: &str,
+    how: Cut,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<String, Vec<Unpaired>> {
+    let mut places = places(text)?;
+    places.retain(|(block, _)| wanted(&block.id));
+    Ok(render(text, &places, how))
 }
 
 fn place(block: &Block, functions: &[Function], lines: &[&str]) -> Result<Place, String> {
@@ -252,6 +268,7 @@ impl Collector<'_> {
             open: open.start().line,
             body: self.byte(open.end()),
             close: braces.close().start().line,
+            end: self.byte(braces.close().start()),
             parameters,
             returns_impl: matches!(&sig.output, ReturnType::Type(_, t) if matches!(**t, Type::ImplTrait(_))),
             is_const: sig.constness.is_some(),

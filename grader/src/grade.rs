@@ -22,6 +22,7 @@ use crate::limits;
 use crate::process;
 use crate::report::progress::Progress;
 use crate::report::{Report, StageReport, TestReport};
+use crate::results::Results;
 use crate::run::{Job, Runner};
 use crate::suggest::did_you_mean;
 use crate::verdict::{Outcome, Status, World};
@@ -34,6 +35,8 @@ pub struct Options {
     pub stages: Vec<String>,
     /// Only tests whose name contains this.
     pub test: Option<String>,
+    /// Only tests that turn green with this hole.
+    pub hole: Option<String>,
     /// One seed in place of the public ones.
     pub seed: Option<u64>,
     /// How many tests at once; all cores if absent.
@@ -118,7 +121,7 @@ pub fn grade(
     progress: &Progress,
 ) -> Result<Graded> {
     let stages = course.select(&options.stages)?;
-    let selected = select_tests(&stages, options.test.as_deref())?;
+    let selected = select_tests(&stages, options)?;
     let folders = workspace.student_folders(course)?;
     let wanted = wanted(&stages, options.judge);
     let built = cargo_build::build(workspace, &wanted, options.colours, progress)?;
@@ -129,7 +132,7 @@ pub fn grade(
         rustc: String::new(),
         judge: options.judge,
         seed: options.seed,
-        partial: options.test.is_some(),
+        partial: options.test.is_some() || options.hole.is_some(),
         warnings: built.warnings.len(),
         stages: Vec::new(),
     };
@@ -151,6 +154,10 @@ pub fn grade(
             stopped = !options.no_fail_fast && found.holds_up();
         }
         report.stages.push(found);
+    }
+    // A scratch copy is somebody else's work.
+    if workspace.shared_target.is_none() {
+        Results::add(workspace, course, &report)?;
     }
     Ok(Graded { report, docs })
 }
@@ -234,9 +241,10 @@ pub fn seeds(test: &Test, only: Option<u64>) -> Vec<u64> {
 
 type Selected<'a> = Vec<(&'a Stage, Vec<&'a Test>)>;
 
-fn select_tests<'a>(stages: &[&'a Stage], part: Option<&str>) -> Result<Selected<'a>> {
-    let all = stages.iter().map(|s| (*s, s.tests.iter().collect::<Vec<_>>()));
-    let Some(part) = part else { return Ok(all.collect()) };
+fn select_tests<'a>(stages: &[&'a Stage], options: &Options) -> Result<Selected<'a>> {
+    let of_hole = |t: &&Test| options.hole.as_ref().is_none_or(|hole| t.after == *hole);
+    let all = stages.iter().map(|s| (*s, s.tests.iter().filter(of_hole).collect::<Vec<_>>()));
+    let Some(part) = options.test.as_deref() else { return Ok(all.collect()) };
     let some: Selected<'a> = all
         .map(|(s, tests)| (s, tests.into_iter().filter(|t| t.name.contains(part)).collect()))
         .filter(|(_, tests): &(_, Vec<&Test>)| !tests.is_empty())

@@ -7,7 +7,11 @@
 //!   `hole` and the few `allow`s that cut code needs;
 //! - what only authors need is left out, and so are projects without a graded stage; the workspace's manifest
 //!   and lock file are made to fit;
-//! - `README.md` is the student's own; everything else is copied byte for byte.
+//! - `README.md` is the student's own; `grader/base.json` says what was handed out (see [`base`]);
+//!   everything else is copied byte for byte.
+//!
+//! A [`Scope`] makes smaller ones: fewer stages, or a *checkpoint*, whose earlier stages come solved. There the
+//! markers stay in the source, so that `grade solution` finds in it what it shows.
 //!
 //! The last check does not trust the cutting: it takes the lines between markers as plain text, and
 //! looks for each in every byte of the result. A line that also stands outside of markers in some source
@@ -18,18 +22,24 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, Table};
 
+use crate::base::{BASE, Base};
 use crate::cargo_build;
-use crate::course::Course;
+use crate::course::{Course, Stage};
 use crate::cut::{self, Cut};
 use crate::manifest;
 use crate::markers;
 use crate::tree::{self, Files};
 use crate::workspace::{COURSE, Workspace};
+use crate::zoo;
 
-/// What cut code needs: its imports and helpers have lost their users.
-const ALLOW: &str = "#![allow(dead_code, unused_imports)] // until the holes are written";
+/// What cut code needs: its imports and helpers have lost their users. `grade tidy` takes it away.
+pub const ALLOW: &str = "#![allow(dead_code, unused_imports)] // until the holes are written";
+
+/// How the crate's root names the function. It stays when nobody calls it any more: `grade reset` may bring a call
+/// back.
+const HOLE_MODULE: &str = "mod hole;\n#[allow(unused_imports)]\npub(crate) use hole::hole;\n";
 
 const HOLE: &str = include_str!("templates/hole.rs");
 const README: &str = include_str!("templates/README.md");
@@ -37,7 +47,66 @@ const README: &str = include_str!("templates/README.md");
 /// Lines shorter than this are nobody's invention.
 const TELLING: usize = 24;
 
-/// Makes a starter with the stages up to `until` (all if absent) and writes it to `folder`.
+/// Which part of the course is handed out. The default is all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Only the stages up to this one.
+    pub until: Option<String>,
+    /// Only these stages; all if empty.
+    pub stages: Vec<String>,
+    /// The stages before this one come solved, with their part of the zoo.
+    pub checkpoint: Option<String>,
+}
+
+impl Scope {
+    /// The stages that stand in the starter's course.
+    ///
+    /// # Errors
+    /// A name that fits no stage.
+    pub fn graded<'a>(&self, course: &'a Course) -> Result<Vec<&'a Stage>> {
+        let mut stages = course.select(&self.stages)?;
+        if let Some(until) = &self.until {
+            let last = course.select(std::slice::from_ref(until))?;
+            let last = last.last().map(|s| s.id.as_str());
+            let keep =
+                1 + course.stages.iter().position(|s| Some(s.id.as_str()) == last).unwrap_or(0);
+            let within = |id: &str| course.stages[..keep].iter().any(|s| s.id == id);
+            stages.retain(|s| within(&s.id));
+        }
+        Ok(stages)
+    }
+
+    /// The stages that come solved: those before the checkpoint.
+    ///
+    /// # Errors
+    /// A name that fits no stage.
+    pub fn solved<'a>(&self, course: &'a Course) -> Result<&'a [Stage]> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(&[]) };
+        let first = course.select(std::slice::from_ref(checkpoint))?;
+        let first = first.first().map(|s| s.id.as_str());
+        let at = course.stages.iter().position(|s| Some(s.id.as_str()) == first);
+        Ok(&course.stages[..at.unwrap_or(0)])
+    }
+
+    /// The stages before the last graded one that are neither graded nor solved. What stands on them stays red until
+    /// the student brings them along.
+    ///
+    /// # Errors
+    /// A name that fits no stage.
+    pub fn missing<'a>(&self, course: &'a Course) -> Result<Vec<&'a str>> {
+        let graded: BTreeSet<&str> = self.graded(course)?.iter().map(|s| s.id.as_str()).collect();
+        let solved = self.solved(course)?.len();
+        let last = course.stages.iter().rposition(|s| graded.contains(s.id.as_str())).unwrap_or(0);
+        let before = course.stages.iter().take(last).skip(solved);
+        Ok(before
+            .filter(|s| !s.extra)
+            .map(|s| s.id.as_str())
+            .filter(|id| !graded.contains(id))
+            .collect())
+    }
+}
+
+/// Makes a starter and writes it to `folder`.
 ///
 /// # Errors
 /// The folder is not empty, the workspace is no reference, some marker is wrong, or a solution would
@@ -46,15 +115,19 @@ pub fn handout(
     workspace: &Workspace,
     course: &Course,
     folder: &Path,
-    until: Option<&str>,
+    scope: &Scope,
 ) -> Result<usize> {
     refuse_occupied(folder)?;
-    let files = starter(workspace, course, until)?;
+    let files = starter(workspace, course, scope)?;
     tree::write(folder, &files)?;
     Ok(files.len())
 }
 
-fn refuse_occupied(folder: &Path) -> Result<()> {
+/// Says so if there is something in a folder that is to be filled.
+///
+/// # Errors
+/// There is, or it cannot be told.
+pub fn refuse_occupied(folder: &Path) -> Result<()> {
     match fs::read_dir(folder) {
         Ok(mut entries) => {
             if entries.next().is_some() {
@@ -74,13 +147,15 @@ fn refuse_occupied(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// As [`handout`].
-pub fn starter(workspace: &Workspace, course: &Course, until: Option<&str>) -> Result<Files> {
+pub fn starter(workspace: &Workspace, course: &Course, scope: &Scope) -> Result<Files> {
     let original = tree::read_course(&workspace.root)?;
     let mut files = original.clone();
     let folders = workspace.student_folders(course)?;
+    let solved = scope.solved(course)?;
+    let is_cut = |id: &str| !solved.iter().flat_map(|s| &s.holes).any(|hole| hole.id == id);
     let mut blocks = 0;
     for folder in folders.values() {
-        blocks += cut_package(&mut files, folder, Cut::Starter)?;
+        blocks += cut_package(&mut files, folder, Cut::Starter, &is_cut)?;
     }
     if blocks == 0 {
         bail!(
@@ -89,40 +164,52 @@ pub fn starter(workspace: &Workspace, course: &Course, until: Option<&str>) -> R
     }
     leave_out_authors_parts(&mut files)?;
     leave_out_ungraded_projects(&mut files, folders.values().map(String::as_str))?;
-    let course = match until {
-        Some(until) => shorten(&mut files, course, until)?,
-        None => course.clone(),
-    };
+    let course = keep_stages(&mut files, course, &scope.graded(course)?)?;
     files.insert("README.md".into(), readme(&course).into());
     settle_lock(workspace, &mut files)?;
     let sources = folders.values().cloned().collect();
-    let leaks = leaks(&original, &files, &sources);
+    let leaks = leaks(&original, &files, &sources, &is_cut);
     if !leaks.is_empty() {
         bail!(
             "the starter would give solutions away, so it was not written:\n{}",
             leaks.join("\n")
         );
     }
+    files.extend(zoo_of(workspace, solved)?);
+    let base = Base::of(&course.version, &files, &sources);
+    files.insert(BASE.into(), base.json().into());
     Ok(files)
 }
 
-/// Cuts the sources of one package. Returns how many blocks it had; a package without any is left
-/// as it is.
+/// The patches of the zoo for stages that come solved: what `grade bughunt` plants.
+fn zoo_of(workspace: &Workspace, solved: &[Stage]) -> Result<Files> {
+    let (bugs, _) = zoo::load(workspace)?;
+    let bugs = bugs.iter().filter(|bug| solved.iter().any(|stage| stage.id == bug.stage));
+    bugs.map(|bug| Ok((bug.file.clone(), workspace.read(&bug.file)?.into()))).collect()
+}
+
+/// Cuts the `wanted` holes out of the sources of one package. Returns how many blocks they had; a package
+/// without any is left as it is.
 ///
 /// # Errors
 /// Markers that are wrong, all of them.
-pub fn cut_package(files: &mut Files, folder: &str, how: Cut) -> Result<usize> {
+pub fn cut_package(
+    files: &mut Files,
+    folder: &str,
+    how: Cut,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<usize> {
     let source = format!("{folder}/src/");
-    let paths: Vec<String> = files.keys().filter(|p| is_source(p, &source)).cloned().collect();
+    let paths: Vec<String> =
+        files.keys().filter(|p| tree::is_source(p, &source)).cloned().collect();
     let (mut blocks, mut wrong) = (0, Vec::new());
     for path in paths {
         let text = tree::text(files, &path)?;
-        let here = text.lines().filter(|line| markers::begin(line).is_some()).count();
-        if here == 0 && !text.lines().any(markers::end) {
+        if !text.lines().any(|line| markers::begin(line).is_some() || markers::end(line)) {
             continue;
         }
-        blocks += here;
-        match cut::cut(text, how) {
+        blocks += text.lines().filter_map(markers::begin).filter(|id| wanted(id)).count();
+        match cut::cut_some(text, how, wanted) {
             Ok(text) => {
                 files.insert(path, text.into());
             }
@@ -137,7 +224,7 @@ pub fn cut_package(files: &mut Files, folder: &str, how: Cut) -> Result<usize> {
     if blocks > 0 {
         let root = format!("{source}lib.rs");
         let (prelude, module) = match how {
-            Cut::Starter => (format!("{ALLOW}\n\nmod hole;\npub(crate) use hole::hole;\n"), HOLE),
+            Cut::Starter => (format!("{ALLOW}\n\n{HOLE_MODULE}"), HOLE),
             Cut::Gate => ("mod hole;\n".to_owned(), include_str!("templates/gate.rs")),
         };
         let text = with_prelude(tree::text(files, &root)?, &prelude);
@@ -145,10 +232,6 @@ pub fn cut_package(files: &mut Files, folder: &str, how: Cut) -> Result<usize> {
         files.insert(format!("{source}hole.rs"), module.into());
     }
     Ok(blocks)
-}
-
-fn is_source(path: &str, folder: &str) -> bool {
-    path.starts_with(folder) && Path::new(path).extension().is_some_and(|e| e == "rs")
 }
 
 /// Puts lines behind the crate's inner documentation and attributes, where items begin.
@@ -223,18 +306,15 @@ fn settle_lock(workspace: &Workspace, files: &mut Files) -> Result<()> {
     Ok(())
 }
 
-/// Takes the stages after `until` out of the course's description. Their code stays, cut.
-fn shorten(files: &mut Files, course: &Course, until: &str) -> Result<Course> {
-    let asked = [until.to_owned()];
-    let last = course.select(&asked)?.last().map(|s| s.id.clone()).unwrap_or_default();
-    let keep = 1 + course.stages.iter().position(|s| s.id == last).unwrap_or_default();
+/// Takes all stages but these out of the course's description. Their code stays as it is.
+fn keep_stages(files: &mut Files, course: &Course, keep: &[&Stage]) -> Result<Course> {
+    if keep.len() == course.stages.len() {
+        return Ok(course.clone());
+    }
     let mut text: DocumentMut = tree::text(files, COURSE)?.parse().context("course.toml")?;
     if let Some(stages) = text.get_mut("stage").and_then(Item::as_array_of_tables_mut) {
-        let mut at = 0;
-        stages.retain(|_| {
-            at += 1;
-            at <= keep
-        });
+        let id = |stage: &Table| stage.get("id").and_then(Item::as_str).map(str::to_owned);
+        stages.retain(|stage| id(stage).is_some_and(|id| keep.iter().any(|s| s.id == id)));
     }
     let text = text.to_string();
     let course = Course::parse(&text)?;
@@ -258,7 +338,12 @@ fn readme(course: &Course) -> String {
 }
 
 /// Lines of solutions that the result gives away.
-fn leaks(original: &Files, result: &Files, folders: &BTreeSet<String>) -> Vec<String> {
+fn leaks(
+    original: &Files,
+    result: &Files,
+    folders: &BTreeSet<String>,
+    is_cut: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let (mut secrets, mut public) = (BTreeSet::new(), BTreeSet::new());
     for (path, content) in original {
         let Ok(text) = std::str::from_utf8(content) else { continue };
@@ -266,9 +351,10 @@ fn leaks(original: &Files, result: &Files, folders: &BTreeSet<String>) -> Vec<St
             continue;
         }
         // Elsewhere the words of a marker are only words: the grader's own sources have them.
-        let of_student = folders.iter().any(|folder| is_source(path, &format!("{folder}/src/")));
+        let of_student =
+            folders.iter().any(|folder| tree::is_source(path, &format!("{folder}/src/")));
         let (inside, outside) = if of_student {
-            markers::inside_and_outside(text)
+            markers::inside_and_outside(text, is_cut)
         } else {
             (Vec::new(), text.lines().map(str::trim).collect())
         };

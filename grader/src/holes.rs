@@ -113,7 +113,7 @@ impl Holes {
 }
 
 /// The calls `hole("id"`, with their lines; a formatter may have put a line break into them.
-fn calls(text: &str) -> Vec<(String, usize)> {
+pub fn calls(text: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("hole(") {
         let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);

@@ -31,6 +31,8 @@
 #![deny(missing_docs)]
 
 pub mod anchors;
+pub mod base;
+pub mod bughunt;
 pub mod cargo_build;
 pub mod check;
 pub mod cli;
@@ -50,11 +52,16 @@ pub mod markers;
 pub mod process;
 pub mod replay;
 pub mod report;
+pub mod reset;
+pub mod results;
 pub mod run;
+pub mod solution;
 pub mod submission;
 pub mod suggest;
 pub mod sweep;
+pub mod tidy;
 pub mod tree;
+pub mod upgrade;
 pub mod verdict;
 pub mod watch;
 pub mod workspace;

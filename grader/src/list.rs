@@ -1,11 +1,26 @@
 //! `cargo grade list`: what there is to do, and what is done. Runs nothing.
 
-use crate::course::{Course, Stage};
+use std::collections::BTreeSet;
+
+use crate::course::{Course, Hole, Stage};
 use crate::holes::{Holes, State};
 use crate::report::paint::Paint;
+use crate::results::{Progress, Results};
+
+/// What is known of the holes.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The source tree.
+    pub holes: &'a Holes,
+    /// What the last runs found.
+    pub results: &'a Results,
+    /// Holes whose solution was looked up before its time.
+    pub given_up: &'a BTreeSet<String>,
+}
 
 /// The stages with their holes and tests as text.
-pub fn render(course: &Course, stages: &[&Stage], holes: &Holes, paint: Paint) -> String {
+pub fn render(course: &Course, stages: &[&Stage], known: &Known<'_>, paint: Paint) -> String {
+    let holes = known.holes;
     let mut text = String::new();
     for stage in stages {
         let minutes: u32 = stage.holes.iter().map(|h| h.minutes).sum();
@@ -21,11 +36,7 @@ pub fn render(course: &Course, stages: &[&Stage], holes: &Holes, paint: Paint) -
             stage.chapter
         );
         for hole in &stage.holes {
-            let state = match holes.state(&hole.id) {
-                State::Unwritten => paint.open("not written yet"),
-                State::Written => paint.good("written"),
-                State::Reference => paint.dim("reference"),
-            };
+            let state = state(stage, hole, known, paint);
             let place = holes.spot(&hole.id).map_or_else(|| hole.file.clone(), ToString::to_string);
             text += &format!(
                 "\n  hole {}  {state}  (about {} minutes)  {}\n",
@@ -48,6 +59,25 @@ pub fn render(course: &Course, stages: &[&Stage], holes: &Holes, paint: Paint) -
         "Below each hole stand the tests that turn green with it, and their weights. Course {}.\n",
         course.version
     ));
+    text
+}
+
+/// How far a hole is: written, compiles, rules green.
+fn state(stage: &Stage, hole: &Hole, known: &Known<'_>, paint: Paint) -> String {
+    let mut text = match (known.holes.state(&hole.id), known.results.of(stage, hole)) {
+        (State::Unwritten, _) => paint.open("not written yet"),
+        (State::Reference, _) => paint.dim("reference"),
+        (State::Written, Progress::Unknown) => paint.good("written"),
+        (State::Written, Progress::Broken) => paint.bad("written, does not compile"),
+        (State::Written, Progress::Rules { green, of, old }) => {
+            let text = format!("written, {green} of {} green", count(of, "rule"));
+            let text = if green == of { paint.good(text) } else { paint.open(text) };
+            if old { text + &paint.dim(" before your last change") } else { text }
+        }
+    };
+    if known.given_up.contains(&hole.id) {
+        text += &paint.dim(", looked up");
+    }
     text
 }
 

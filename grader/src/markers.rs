@@ -67,17 +67,20 @@ pub fn blocks(text: &str) -> Result<Vec<Block>, Vec<Unpaired>> {
     if wrong.is_empty() { Ok(blocks) } else { Err(wrong) }
 }
 
-/// The lines inside blocks (first) and outside (second), trimmed; markers belong to neither. Never
-/// fails: what an unpaired marker opens counts as inside to the end of the file.
-pub fn inside_and_outside(text: &str) -> (Vec<&str>, Vec<&str>) {
+/// The lines inside blocks of `secret` holes (first) and all others (second), trimmed; markers belong to neither.
+/// Never fails: what an unpaired marker opens counts as inside to the end of the file.
+pub fn inside_and_outside<'a>(
+    text: &'a str,
+    secret: &dyn Fn(&str) -> bool,
+) -> (Vec<&'a str>, Vec<&'a str>) {
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
-    let mut open = false;
+    let mut hidden = false;
     for line in text.lines() {
-        if begin(line).is_some() {
-            open = true;
+        if let Some(id) = begin(line) {
+            hidden = secret(id);
         } else if end(line) {
-            open = false;
-        } else if open {
+            hidden = false;
+        } else if hidden {
             inside.push(line.trim());
         } else {
             outside.push(line.trim());

@@ -71,6 +71,11 @@ pub fn read_course(root: &Path) -> Result<Files> {
     Ok(files)
 }
 
+/// Whether a path is a Rust source below `folder` (which ends with a slash).
+pub fn is_source(path: &str, folder: &str) -> bool {
+    path.starts_with(folder) && Path::new(path).extension().is_some_and(|e| e == "rs")
+}
+
 /// The first part of a path.
 pub fn top_of(path: &str) -> &str {
     path.split('/').next().unwrap_or(path)

@@ -60,6 +60,13 @@ fn pages() -> Vec<String> {
     pages
 }
 
+/// The sources of the grader that say what its command line takes.
+fn command_line() -> String {
+    let files = tree::rust_files(&root(), "grader/src").expect("the grader has sources");
+    let texts = files.iter().map(|file| read(file));
+    texts.filter(|text| text.contains("use clap::")).collect::<Vec<_>>().join("\n")
+}
+
 /// What exists, by name.
 struct Names {
     course: Course,
@@ -94,7 +101,7 @@ impl Names {
             }
         }
         let course = Course::parse(&read("grader/course.toml")).unwrap();
-        Names { course, given, words, defined, cli: read("grader/src/cli.rs") }
+        Names { course, given, words, defined, cli: command_line() }
     }
 
     /// What is wrong with a page: `file:line: what; what to do`.

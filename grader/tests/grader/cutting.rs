@@ -1,6 +1,6 @@
 //! Markers, blocks, and what takes their place.
 
-use grader::cut::{Cut, cut, functions};
+use grader::cut::{Cut, cut, cut_some, functions};
 use grader::markers;
 
 fn refused(text: &str) -> Vec<String> {
@@ -82,6 +82,14 @@ struct S {
 }
 
 #[test]
+fn holes_that_are_not_wanted_stay_with_their_markers() {
+    let text = "fn a() {\n    // BEGIN SOLUTION x\n    1;\n    // END SOLUTION\n}\nfn b() {\n    // BEGIN SOLUTION y\n    2;\n    // END SOLUTION\n}\n";
+    let cut = cut_some(text, Cut::Starter, &|id| id == "y").unwrap();
+    assert!(cut.contains("    // BEGIN SOLUTION x\n    1;\n    // END SOLUTION\n"), "{cut}");
+    assert!(cut.contains("    crate::hole(\"y\", ())\n") && !cut.contains("2;"), "{cut}");
+}
+
+#[test]
 fn a_file_without_markers_stays_byte_for_byte() {
     for text in ["", "not rust at all {", "fn a() {}\r\n\r\n", "fn a() {}"] {
         assert_eq!(cut(text, Cut::Starter).unwrap(), text);
@@ -139,6 +147,11 @@ fn functions_are_found_in_modules_impls_and_traits() {
 fn the_plain_reading_of_markers_never_fails() {
     let (inside, outside) = markers::inside_and_outside(
         "a\n  // BEGIN SOLUTION x\n  b\n// END SOLUTION\nc\n// END SOLUTION\n// BEGIN SOLUTION\nd",
+        &|_| true,
     );
     assert_eq!((inside, outside), (vec!["b", "d"], vec!["a", "c"]));
+    // What is solved in a checkpoint is no secret.
+    let text = "// BEGIN SOLUTION x\na\n// END SOLUTION\n// BEGIN SOLUTION y\nb\n// END SOLUTION";
+    let (inside, outside) = markers::inside_and_outside(text, &|id| id == "y");
+    assert_eq!((inside, outside), (vec!["b"], vec!["a"]));
 }

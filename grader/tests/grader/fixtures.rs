@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use grader::handout::{Scope, starter};
 use grader::tree::{self, Files};
 use grader::workspace::Workspace;
 
@@ -160,8 +161,8 @@ fn the_judge_is_right_about_every_submission() {
     let all = format!("{0}/{0}", course.stages[0].tests.len());
     grade(&ours, &files, &[]).ends(0).says(&all);
 
-    let starter = grader::handout::starter(&workspace, &course, None).unwrap();
-    let ran = grade(&ours, &starter, &[]);
+    let empty = starter(&workspace, &course, &Scope::default()).unwrap();
+    let ran = grade(&ours, &empty, &[]);
     ran.ends(1)
         .says(&format!("0/{}", course.stages[0].tests.len()))
         .says("this is where you start")

@@ -1,15 +1,8 @@
 //! The zoo and the sweep: what lets a bug through must say so, and what was done is not done again.
 
-use crate::support::Course;
+use crate::support::{Course, patch};
 
 const LIB: &str = "kv/src/lib.rs";
-
-fn patch(course: &Course, id: &str, stage: &str, from: &str, to: &str) {
-    let text = format!(
-        "id: {id}\nstage: {stage}\nmistake: It does\n  something else.\nusers: They lose.\nsource: own\n\n--- a/{LIB}\n+++ b/{LIB}\n@@ -1 +1 @@\n-{from}\n+{to}\n"
-    );
-    course.write(&format!("grader/zoo/{id}-x.patch"), &text);
-}
 
 const GET: &str = "        stored_under_this_key.cloned()";
 const NO_GET: &str = "        stored_under_this_key.and(None)";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use grader::cut;
+use grader::handout::{Scope, starter};
 use grader::tree::{self, Files};
 
 /// A scratch copy of a course.
@@ -35,7 +36,7 @@ impl Course {
         let root = scratch().join(name);
         let workspace = grader::workspace::Workspace::find(&reference.root).unwrap();
         let course = workspace.course().unwrap();
-        let files: Files = grader::handout::starter(&workspace, &course, None).unwrap();
+        let files: Files = starter(&workspace, &course, &Scope::default()).unwrap();
         tree::sync(&root, &files).unwrap();
         Course { root }
     }
@@ -79,6 +80,15 @@ impl Course {
             .stdin(Stdio::null());
         command
     }
+}
+
+/// Puts a bug into the zoo: one line of `kv/src/lib.rs` in place of another.
+pub fn patch(course: &Course, id: &str, stage: &str, from: &str, to: &str) {
+    const LIB: &str = "kv/src/lib.rs";
+    let text = format!(
+        "id: {id}\nstage: {stage}\nmistake: It does\n  something else.\nusers: They lose.\nsource: own\n\n--- a/{LIB}\n+++ b/{LIB}\n@@ -1 +1 @@\n-{from}\n+{to}\n"
+    );
+    course.write(&format!("grader/zoo/{id}-x.patch"), &text);
 }
 
 /// Puts code at the start of a function's body.
