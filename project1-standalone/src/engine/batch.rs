@@ -10,6 +10,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct WriteBatch {
     ops: Vec<(CfName, Op)>,
+    /// Of all keys and values.
+    bytes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -27,12 +29,16 @@ impl WriteBatch {
 
     /// Sets `key` to `value`, whether it was there or not.
     pub fn put(&mut self, cf: CfName, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.ops.push((cf, Op::Put { key: key.into(), value: value.into() }));
+        let (key, value) = (key.into(), value.into());
+        self.bytes += (key.len() + value.len()) as u64;
+        self.ops.push((cf, Op::Put { key, value }));
     }
 
     /// Removes `key`; no matter if it is not there.
     pub fn delete(&mut self, cf: CfName, key: impl Into<Vec<u8>>) {
-        self.ops.push((cf, Op::Delete { key: key.into() }));
+        let key = key.into();
+        self.bytes += key.len() as u64;
+        self.ops.push((cf, Op::Delete { key }));
     }
 
     /// Removes every key of `range`. Costs time in proportion to the keys it removes: redb has no
@@ -49,6 +55,11 @@ impl WriteBatch {
     /// How many operations there are.
     pub fn len(&self) -> usize {
         self.ops.len()
+    }
+
+    /// Bytes of the keys and values in it: about the memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn apply(&self, transaction: &WriteTransaction, cfs: &[CfName]) -> Result<()> {

@@ -5,6 +5,10 @@ use crate::peer::{GcLimits, Micros};
 /// Durable entries that a peer keeps in memory for its followers, in bytes.
 pub const ENTRY_CACHE_BYTES: usize = 8 << 20;
 
+/// How many bytes may gather for the next commit of the data while one is under way. With more, the store takes no Ready
+/// until it has caught up: it is silent, as a store whose loop wrote the data itself would be.
+pub const GATHERED_BYTES: u64 = 64 << 20;
+
 /// How many requests may be held at the desk. A request beyond them is answered at once.
 pub const DESK: usize = 4096;
 

@@ -5,6 +5,7 @@ use std::mem;
 use proto::eraftpb::MessageType;
 use standalone::engine::{Durability, WriteBatch};
 
+use super::limits::GATHERED_BYTES;
 use super::{Effect, KvWrite, LogWrite, Store, Writing};
 use crate::Result;
 use crate::apply::Compacted;
@@ -19,7 +20,7 @@ impl Store {
     /// The store is broken: nothing of this round may be done.
     pub fn poll(&mut self) -> Result<Vec<Effect>> {
         self.serve_the_held();
-        loop {
+        while !self.is_full() {
             let more = self.peer.handle_ready(&mut self.round)?;
             self.apply_committed()?;
             if !more {
@@ -29,6 +30,11 @@ impl Store {
         self.seal();
         self.tell_observers();
         Ok(mem::take(&mut self.outbox))
+    }
+
+    /// Whether so much waits for the data's disk that no more is taken.
+    fn is_full(&self) -> bool {
+        self.committing.is_some() && self.data.bytes() >= GATHERED_BYTES
     }
 
     /// Applies what consensus has handed out, into the round's one batch of data.

@@ -268,6 +268,10 @@ impl AdminExec for RegionAdmin {
         scope: &mut AdminScope<'_>,
         request: &AdminRequest,
     ) -> Result<(AdminResponse, Option<Changed>), Refusal> {
+        if !scope.region.peers.iter().any(|peer| peer.store_id == self.store_id) {
+            // Its own removal came before: what this would leave on the disk is nobody's.
+            return Err(Refusal::Later("the peer was removed".into()));
+        }
         if request.cmd_type() == AdminCmdType::CompactLog {
             let (response, outcome) = CompactLog.execute(scope, request)?;
             return Ok((response, outcome.map(Changed::Compacted)));

@@ -1,15 +1,16 @@
 //! Changes of members, and what an applied change means for the peer.
 //!
-//! The entry is executed, its effect is in the round's batch. Now this store must become what it says, and nothing of
-//! that may leave the store before the batch is durable (R3). So here state changes, and messages do not go: a peer
-//! whose region has changed is left alone until the next round.
+//! An entry is *applied* in two steps. First it is executed into the batch that gathers for the data's next commit, and
+//! [`Apply`] knows the region as the entry leaves it. When that batch is committed (synced, if a region has changed: R3),
+//! the peer learns of it: the answers, the region, the members, the parts of a split. In between the peer is what it
+//! was, like one whose disk is slow; what it proposes meanwhile is checked again when it is applied.
 
 use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};
-use proto::metapb::Region;
+use proto::metapb::{Peer as Member, Region};
 use proto::raft_cmdpb::RaftRequestHeader;
 use proto::raft_serverpb::PeerState;
-use raftkv::apply::{Apply, Compacted};
+use raftkv::apply::{Apply, ApplyResult, Compacted};
 use raftkv::log_store::LogOp;
 use raftkv::peer::{Peer, Write};
 use raftkv::peer_storage::{self, INIT_INDEX, first_apply_state, put_region};
@@ -22,35 +23,99 @@ use super::{Job, MultiStore, ToScheduler};
 use crate::membership::MembershipNode;
 
 impl<N: MembershipNode> MultiStore<N> {
-    /// Applies what consensus has handed out, into the round's one batch of data. Returns whether this peer must be left
-    /// alone for the rest of the round.
-    pub(super) fn apply_committed(&mut self, region: u64) -> Result<bool> {
-        let mut changed = false;
+    /// Applies what consensus has handed out, into the data that gathers.
+    pub(super) fn apply_committed(&mut self, region: u64) -> Result<()> {
         for task in std::mem::take(&mut self.round.apply) {
-            let Some(replica) = self.replicas.get_mut(&region) else { break };
-            let mut result = replica.apply.apply(task, &mut self.data)?;
+            let here = self.replicas.get_mut(&region).filter(|replica| !replica.removed);
+            let Some(replica) = here else { break };
+            let result = replica.apply.apply(task, &mut self.data)?;
             self.unsynced += result.written;
             self.unsynced_regions.insert(region);
-            replica.grown += result.written;
-            replica.written += result.written;
-            replica.size += result.written;
-            for observer in &mut self.observers {
-                observer.applied(region, result.applied_index, result.written);
+            let life = replica.life;
+            let changes = |outcome: &Changed| !matches!(outcome, Changed::Compacted(_));
+            if result.outcomes.iter().any(changes) {
+                // R3: nobody hears of it before it is durable.
+                self.resting.synced = true;
+                replica.changing += 1;
             }
-            let outcomes = std::mem::take(&mut result.outcomes);
-            // Consensus learns of its members before it learns that they are applied.
-            for outcome in &outcomes {
-                if let Changed::Members { change, .. } = outcome {
-                    Self::tell_node(replica, change)?;
+            for outcome in &result.outcomes {
+                self.foresee(region, outcome);
+            }
+            self.resting.applied.push((region, life, result));
+        }
+        Ok(())
+    }
+
+    /// What must be in the very batch that holds a change.
+    fn foresee(&mut self, region: u64, outcome: &Changed) {
+        let own = |peer: &&Member| peer.store_id == self.config.store_id;
+        match outcome {
+            Changed::Compacted(_) => {}
+            Changed::Members { region: after, .. } => {
+                let removed = !after.peers.iter().any(|peer| own(&peer));
+                if let Some(replica) = self.replicas.get_mut(&region) {
+                    replica.removed |= removed;
                 }
             }
-            replica.peer.on_applied(result, &mut self.round);
-            for outcome in outcomes {
-                changed |= !matches!(outcome, Changed::Compacted(_));
-                self.on_changed(region, outcome)?;
+            Changed::Split { regions } => {
+                for part in regions.iter().filter(|part| part.id != region) {
+                    let Some(me) = part.peers.iter().find(own) else { continue };
+                    if self.is_still_born(part.id, me.id) {
+                        // It stays dead, whatever the split has written, and whenever the power goes.
+                        let dead = self.remembers(part);
+                        put_region(&mut self.data, &dead, PeerState::Tombstone);
+                    }
+                }
             }
         }
-        Ok(changed)
+    }
+
+    /// The data of this is committed: its peer learns of it.
+    pub(super) fn applied(
+        &mut self,
+        region: u64,
+        life: u64,
+        mut result: ApplyResult<Changed>,
+    ) -> Result<()> {
+        // Not another peer that was born in its place meanwhile.
+        let here = self.replicas.get_mut(&region).filter(|replica| replica.life == life);
+        let Some(replica) = here else { return Ok(()) };
+        replica.grown += result.written;
+        replica.written += result.written;
+        replica.size += result.written;
+        for observer in &mut self.observers {
+            observer.applied(region, result.applied_index, result.written);
+        }
+        let outcomes = std::mem::take(&mut result.outcomes);
+        // Consensus learns of its members before it learns that they are applied. And a read that waits for this index was
+        // asked of the region as it was: it must not be let in to what is left of it.
+        let mut changed = false;
+        for outcome in &outcomes {
+            match outcome {
+                Changed::Compacted(_) => continue,
+                Changed::Members { change, region: after } => {
+                    Self::tell_node(replica, change)?;
+                    replica.peer.set_region(after.clone(), &mut self.round);
+                }
+                Changed::Split { regions } => {
+                    if let Some(kept) = regions.iter().find(|part| part.id == region) {
+                        replica.peer.set_region(kept.clone(), &mut self.round);
+                    }
+                }
+            }
+            changed = true;
+        }
+        replica.changing -= u32::from(changed);
+        replica.peer.on_applied(result, &mut self.round);
+        let doomed = replica.doomed && replica.changing == 0;
+        for outcome in outcomes {
+            self.on_changed(region, outcome)?;
+        }
+        if doomed {
+            self.destroy(region, None);
+        }
+        self.busy.insert(region);
+        Ok(())
     }
 
     fn tell_node(replica: &mut Replica<N>, change: &ConfChange) -> Result<()> {
@@ -105,19 +170,16 @@ impl<N: MembershipNode> MultiStore<N> {
         // END SOLUTION
     }
 
-    /// The members of a region are others. (Its consensus node knows already.)
+    /// The members of a region are others, durably. (Its peer and its consensus node know already.)
     ///
-    /// You will need `Peer::set_region`, the map, and `self.must_sync`: who may hear of it before it is durable? If this
+    /// You will need the map, and `heartbeat_in`: the scheduler and its clients learn of it from the next heartbeat. If this
     /// store's peer is no member any more, its life is over: `self.destroy`.
     fn on_members(&mut self, region: Region) {
         // BEGIN SOLUTION 3B.conf_change
         let id = region.id;
-        // R3.
-        self.must_sync = true;
         let own = region.peers.iter().any(|peer| peer.store_id == self.config.store_id);
         let Some(replica) = self.replicas.get_mut(&id) else { return };
         tracing::info!(region = id, epoch = ?region.region_epoch, "members changed");
-        replica.peer.set_region(region.clone(), &mut self.round);
         replica.heartbeat_in = 0;
         self.map.enter(region);
         if !own {
@@ -126,21 +188,20 @@ impl<N: MembershipNode> MultiStore<N> {
         // END SOLUTION
     }
 
-    /// A region is several now: the peer of the one with the old id shrinks, and each of the others is born.
+    /// A region is several now, durably: the one with the old id has shrunk (its peer knows already), and the peer of each of
+    /// the others is born.
     ///
-    /// You will need `Peer::set_region`, the map (in which order do you enter them, so that no two ever overlap?), and
-    /// `self.born` for those that are new. If this store leads the old region, it should lead the new ones as well, at
-    /// once: its clients are there. Nobody else knows them yet, so that campaigning is all it takes.
+    /// You will need the map (in which order do you enter them, so that no two ever overlap?), and `self.born` for those
+    /// that are new. If this store leads the old region, it should lead the new ones as well, at once: its clients are
+    /// there. Nobody else knows them yet, so that campaigning is all it takes.
     fn on_split(&mut self, old: u64, regions: Vec<Region>) -> Result<()> {
         // BEGIN SOLUTION 3B.split_ready
-        self.must_sync = true;
         let Some(replica) = self.replicas.get_mut(&old) else { return Ok(()) };
         let leads = replica.leads();
         let share = replica.size / regions.len().max(1) as u64;
         (replica.size, replica.grown, replica.splitting) = (share, 0, None);
         replica.heartbeat_in = 0;
         if let Some(kept) = regions.iter().find(|region| region.id == old) {
-            replica.peer.set_region(kept.clone(), &mut self.round);
             self.map.enter(kept.clone());
         }
         for region in regions.iter().filter(|region| region.id != old) {
@@ -164,16 +225,17 @@ impl<N: MembershipNode> MultiStore<N> {
     /// The peer of a region that a split has made. False: it had died here before it was born, and stays dead.
     ///
     /// You will need `peer_storage::born` with what an uninitialised peer may have promised (in memory, if it lives; else
-    /// in the log), `self.after_data` and `self.born` for its first raft state, and `Replica::new`. The data's side is in the
-    /// batch. If the one without data was asked for a vote, the new one keeps the question: the answer may have been on its way.
+    /// in the log), `self.after_data` and `self.born` for its first raft state, and `Replica::new`. The data's side is
+    /// durable. If the one without data was asked for a vote, the new one keeps the question: the answer may have been on its way.
     fn born(&mut self, region: &Region, size: u64) -> Result<bool> {
         // BEGIN SOLUTION 3B.split_ready
         let own = |peer: &&proto::metapb::Peer| peer.store_id == self.config.store_id;
         let Some(me) = region.peers.iter().find(own).copied() else { return Ok(false) };
+        if self.is_still_born(region.id, me.id) {
+            return Ok(self.still_born(region, me.id));
+        }
         let promised = match self.replicas.get(&region.id) {
-            Some(blank) if blank.me.id > me.id => return Ok(self.still_born(region, me.id)),
             Some(blank) => *blank.peer.node().storage().raft_state(),
-            None if self.died_here(region.id, me.id) => return Ok(self.still_born(region, me.id)),
             None => self.log.state(region.id)?.unwrap_or_default(),
         };
         let asked = self.replicas.get_mut(&region.id).and_then(|blank| blank.asked.take());
@@ -199,16 +261,30 @@ impl<N: MembershipNode> MultiStore<N> {
         // END SOLUTION
     }
 
-    /// The peer that a split would give us was removed before the split came here: what it would have is removed, too.
-    fn still_born(&mut self, region: &Region, peer: u64) -> bool {
-        let before = self.tombstones.get(&region.id);
+    /// Whether the peer that a split would give us was removed before the split came here: another one has its place, or
+    /// it died.
+    fn is_still_born(&self, region: u64, peer: u64) -> bool {
+        match self.replicas.get(&region) {
+            Some(blank) => blank.me.id > peer,
+            None => self.died_here(region, peer),
+        }
+    }
+
+    /// What a tombstone says of a region that was split off after our peer of it had died.
+    fn remembers(&self, region: &Region) -> Region {
         let conf_ver = |region: &Region| region.region_epoch.map_or(0, |epoch| epoch.conf_ver);
-        let newer = before.is_some_and(|dead| conf_ver(dead) > conf_ver(region));
-        let remembered = before.filter(|_| newer).unwrap_or(region).clone();
+        let before = self.tombstones.get(&region.id);
+        before.filter(|dead| conf_ver(dead) > conf_ver(region)).unwrap_or(region).clone()
+    }
+
+    /// What the split would have given to a dead peer is removed.
+    fn still_born(&mut self, region: &Region, peer: u64) -> bool {
+        let remembered = self.remembers(region);
         put_region(&mut self.data, &remembered, PeerState::Tombstone);
+        self.resting.synced = true;
         self.tombstones.insert(region.id, remembered);
         self.burying.insert(region.id);
-        self.job(Job::Destroy(region.clone()));
+        self.resting.jobs.push(Job::Destroy(region.clone()));
         tracing::info!(region = region.id, peer, "split off, and was removed before");
         false
     }

@@ -20,13 +20,15 @@ use crate::membership::MembershipNode;
 impl<N: MembershipNode> MultiStore<N> {
     /// This peer's life is over. `told` is the epoch of who said so, if that was not the log.
     ///
-    /// You will need `self.close_peer` (it answers whoever waits), `remember_dead`, `put_region` with a tombstone into
-    /// the round's data, `self.after_data` for the log, and [`Job::Destroy`]. What must be durable before what? One whose
-    /// snapshot is being installed goes when that is done: the installation would write over its tombstone.
+    /// You will need `self.close_peer` (it answers whoever waits), `remembered`, `put_region` with a tombstone into
+    /// `self.data`, and [`Job::Destroy`]. What must be durable before what? What rests on the data's next commit goes into
+    /// `self.resting`: changes of the log, jobs, and whether it must be synced at all. One whose snapshot is being
+    /// installed goes when that is done: the installation would write over its tombstone. And one whose region is changing
+    /// goes when that is durable: only then does it know what it leaves behind. For both there is `doomed`.
     pub(super) fn destroy(&mut self, region: u64, told: Option<RegionEpoch>) {
         // BEGIN SOLUTION 3B.destroy
         let Some(replica) = self.replicas.get_mut(&region) else { return };
-        if replica.peer.is_installing() {
+        if replica.peer.is_installing() || replica.changing > 0 {
             replica.doomed = true;
             return;
         }
@@ -35,12 +37,12 @@ impl<N: MembershipNode> MultiStore<N> {
         tracing::info!(region, peer = replica.me.id, epoch = ?tombstone.region_epoch, "destroyed");
         self.close_peer(region);
         put_region(&mut self.data, &tombstone, PeerState::Tombstone);
-        self.must_sync = true;
+        self.resting.synced = true;
         self.tombstones.insert(region, tombstone);
-        self.after_data.ops.push(LogOp::Clear { region });
-        self.after_data.sync = true;
+        self.resting.log.ops.push(LogOp::Clear { region });
+        self.resting.log.sync = true;
         self.burying.insert(region);
-        self.job(Job::Destroy(dead));
+        self.resting.jobs.push(Job::Destroy(dead));
         // END SOLUTION
     }
 

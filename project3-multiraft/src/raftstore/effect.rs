@@ -1,5 +1,5 @@
 //! What a store wants done, in the order in which it must be done. As in project 2 (`raftkv::store::Effect`): the list is
-//! the rule, and what stands behind a commit may rest on it.
+//! the rule; and what rests on work that is done elsewhere is no effect yet, the store holds it until the work comes back.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use proto::raft_serverpb::RaftMessage;
 use raftkv::Result;
 use raftkv::peer::Answer;
 use raftkv::snapshot::{Install, SnapSource};
-use raftkv::store::{LogWrite, SnapStream};
-use standalone::engine::{Durability, Engine, WriteBatch};
+use raftkv::store::{KvWrite, LogWrite, SnapStream};
+use standalone::engine::Engine;
 
 use super::{cleanup, split_check};
 
@@ -21,13 +21,8 @@ pub enum Effect {
     Send(Box<RaftMessage>),
     /// Commit this to the log, after all such before it; then say [`log_written`](super::MultiStore::log_written).
     WriteLog(LogWrite),
-    /// Commit this to the data, now.
-    CommitKv {
-        /// What to write.
-        batch: WriteBatch,
-        /// Whether it must survive a crash by itself.
-        durability: Durability,
-    },
+    /// Commit this to the data; then say [`kv_written`](super::MultiStore::kv_written). No other comes before that.
+    WriteKv(KvWrite),
     /// Answer, now: `raftkv::store::answer` does it.
     Answer(Answer),
     /// Do this work off the loop, after all such before it; then say [`job_done`](super::MultiStore::job_done).

@@ -28,7 +28,7 @@ use standalone::keys::KeyRange;
 
 use super::admin::RegionAdmin;
 use super::replica::Replica;
-use super::{Config, Job, MakeNode, MultiStore, RegionMap, cleanup, sleep};
+use super::{Config, MakeNode, MultiStore, RegionMap, Resting, cleanup, sleep};
 use crate::membership::MembershipNode;
 
 /// Where region states lie, all of them.
@@ -67,10 +67,10 @@ impl<N: MembershipNode> MultiStore<N> {
             round: Round::default(),
             readys: Vec::new(),
             data: WriteBatch::new(),
-            must_sync: false,
+            resting: Resting::default(),
+            committing: None,
             after_data: LogBatch::default(),
             born: Vec::new(),
-            jobs: Vec::new(),
             to_scheduler: Vec::new(),
             outbox: Vec::new(),
             last_words: Vec::new(),
@@ -208,11 +208,6 @@ impl<N: MembershipNode> MultiStore<N> {
 
     pub(super) fn admin(&self) -> RegionAdmin {
         RegionAdmin { store_id: self.config.store_id }
-    }
-
-    /// Asks for a job.
-    pub(super) fn job(&mut self, job: Job) {
-        self.jobs.push(job);
     }
 }
 

@@ -54,7 +54,12 @@ pub(super) struct Replica<N: MembershipNode> {
     pub gc_waits: Option<u64>,
     /// A command to cut the log that is on its way.
     pub gc_proposed: Option<Waiter<Applied>>,
-    /// It is obsolete, and goes when its snapshot is installed.
+    /// Changes of the region that are applied, and on their way to the disk: until they are there the peer does not know
+    /// of them. Meanwhile it takes no snapshot and does not die, for both would speak of the region as it was.
+    pub changing: u32,
+    /// Its own removal is applied: nothing that comes after it in the log is its business any more.
+    pub removed: bool,
+    /// It is obsolete, and goes when its snapshot is installed, or its change is durable.
     pub doomed: bool,
     /// About how large the region is, in bytes: deltas of apply, corrected by scans.
     pub size: u64,
@@ -88,6 +93,8 @@ impl<N: MembershipNode> Replica<N> {
             durable_applied,
             gc_waits: None,
             gc_proposed: None,
+            changing: 0,
+            removed: false,
             doomed: false,
             size: 0,
             grown: 0,

@@ -1,13 +1,19 @@
 //! One round: what has gathered in all regions becomes one list of effects, in the order that makes it safe.
 //!
 //! ```text
+//!   WriteLog       what rested on data that was written: new regions' first states, dead peers' logs, entries that may
+//!                  go (R4)
 //!   Send*          what may leave whatever the disk does
 //!   WriteLog       one commit for all regions; `log_written` brings the promises that wait for it
-//!   CommitKv       one transaction for all regions; durable if a region has changed (R3), or if it is time (R5)
-//!   WriteLog       what rests on that: new regions' first states, dead peers' logs, entries that may go (R4)
+//!   WriteKv        one transaction for all regions; synced if a region has changed (R3), or if it is time (R5). One is
+//!                  under way at a time: what is applied meanwhile gathers, and `kv_written` brings its answers, the
+//!                  changed regions, and the next one
 //!   Answer*        clients; what they are told is visible now
 //!   Job, Stream, Scheduler    the slow work, and the talk about what has happened
 //! ```
+//!
+//! So a store has two batch systems, as TiKV has: the loop polls the peers, and the kv writer commits what they have
+//! applied, while the loop goes on. redb has one writer a file; TiKV, whose engine has many, applies on several threads.
 
 use std::mem;
 
@@ -19,10 +25,11 @@ use raftkv::cmd;
 use raftkv::log_store::{LogBatch, LogOp};
 use raftkv::observer::PeerView;
 use raftkv::peer::Write;
-use raftkv::store::LogWrite;
+use raftkv::store::limits::GATHERED_BYTES;
+use raftkv::store::{KvWrite, LogWrite};
 use standalone::engine::{Durability, WriteBatch};
 
-use super::{Effect, MultiStore, Writing};
+use super::{Effect, Job, MultiStore, Writing};
 use crate::membership::MembershipNode;
 
 impl<N: MembershipNode> MultiStore<N> {
@@ -32,12 +39,14 @@ impl<N: MembershipNode> MultiStore<N> {
     /// # Errors
     /// The store is broken: nothing of this round may be done.
     pub fn poll(&mut self) -> Result<Vec<Effect>> {
-        let busy = mem::take(&mut self.busy);
-        for &region in &busy {
-            self.serve_the_held(region);
-            self.poll_region(region)?;
+        if !self.is_full() {
+            let busy = mem::take(&mut self.busy);
+            for &region in &busy {
+                self.serve_the_held(region);
+                self.poll_region(region)?;
+            }
+            self.tell_observers(&busy);
         }
-        self.tell_observers(&busy);
         self.seal();
         self.outbox.append(&mut self.last_words);
         Ok(mem::take(&mut self.outbox))
@@ -51,11 +60,7 @@ impl<N: MembershipNode> MultiStore<N> {
             }
             let (restore, build) = (self.round.restore.take(), mem::take(&mut self.round.build));
             self.begin_transfers(region, restore, build);
-            if self.apply_committed(region)? {
-                // R3: what it says from now on rests on a change that is not durable yet.
-                self.busy.insert(region);
-                return Ok(());
-            }
+            self.apply_committed(region)?;
             if !more {
                 return Ok(());
             }
@@ -63,10 +68,15 @@ impl<N: MembershipNode> MultiStore<N> {
         Ok(())
     }
 
+    /// Whether so much waits for the data's disk that no more is taken: the peers are silent until it has caught up.
+    pub(super) fn is_full(&self) -> bool {
+        self.committing.is_some() && self.data.bytes() >= GATHERED_BYTES
+    }
+
     /// Turns the round into effects.
     ///
-    /// You will need `send`, `write_log`, `commit_data`, `self.after_data`, the round's answers (`self.complete` each), and
-    /// what is slow: `self.jobs`, `self.to_scheduler`. Which of them rest on which? (The module's story has the order.)
+    /// You will need `send`, `write_log`, `commit_data`, the round's answers (`self.complete` each), and
+    /// `self.to_scheduler`. Which of them rest on which? (The module's story has the order.)
     fn seal(&mut self) {
         // BEGIN SOLUTION 3B.seal
         let round = mem::take(&mut self.round);
@@ -75,17 +85,13 @@ impl<N: MembershipNode> MultiStore<N> {
         }
         let readys = mem::take(&mut self.readys);
         self.write_log(round.log, readys);
-        // R3: what has changed in a region is durable before anything below rests on it.
+        // R1: what is applied was durable before this round.
         self.commit_data();
-        let (after, born) = (mem::take(&mut self.after_data), mem::take(&mut self.born));
-        self.write_log(after, born);
-        // Behind the commit: who is told that it is written can read it.
+        // What these are told was committed before this round: who is told that it is written can read it.
         for mut answer in round.answers {
             self.complete(&mut answer);
             self.outbox.push(Effect::Answer(answer));
         }
-        let jobs = mem::take(&mut self.jobs);
-        self.outbox.extend(jobs.into_iter().map(|job| Effect::Job(Box::new(job))));
         let messages = mem::take(&mut self.to_scheduler);
         self.outbox.extend(messages.into_iter().map(|m| Effect::Scheduler(Box::new(m))));
         // END SOLUTION
@@ -111,12 +117,15 @@ impl<N: MembershipNode> MultiStore<N> {
         self.outbox.push(Effect::WriteLog(LogWrite { id, batch }));
     }
 
-    /// Commits the round's data, and syncs it if it must be, or if it is time (R5). Only what is synced lets logs be cut
-    /// (R4).
+    /// Commits the data that has gathered, unless a commit is under way, and syncs it if it must be, or if it is time (R5).
     fn commit_data(&mut self) {
-        let flush = mem::take(&mut self.must_sync) || self.flush_is_due();
+        if self.committing.is_some() {
+            return;
+        }
+        let mut resting = mem::take(&mut self.resting);
         let mut batch = mem::replace(&mut self.data, WriteBatch::new());
-        if flush && batch.is_empty() {
+        resting.synced |= self.flush_is_due();
+        if resting.synced && batch.is_empty() {
             // A sync needs something to commit. Not the state of one whose data is being replaced.
             let steady = |region: &u64| {
                 self.replicas.get(region).filter(|replica| !replica.peer.is_installing())
@@ -126,29 +135,58 @@ impl<N: MembershipNode> MultiStore<N> {
             }
         }
         if batch.is_empty() {
+            // All that these rest on is there.
+            self.begin(resting.jobs);
             return;
         }
+        // Small writes count, too: each is a page or two.
         self.unsynced += 1;
-        let durability = if flush { Durability::Immediate } else { Durability::None };
-        self.outbox.push(Effect::CommitKv { batch, durability });
-        if flush {
-            self.flushed();
+        if resting.synced {
+            (self.unsynced, self.flushed_at) = (0, self.now);
+            for region in mem::take(&mut self.unsynced_regions) {
+                let Some(replica) = self.replicas.get(&region) else { continue };
+                let upto = replica.apply.state().applied_index;
+                resting.durable.push((region, replica.life, upto));
+            }
         }
+        let durability = if resting.synced { Durability::Immediate } else { Durability::None };
+        self.committing = Some(resting);
+        self.outbox.push(Effect::WriteKv(KvWrite { batch, durability }));
     }
 
-    /// Everything that was committed to the data is durable: logs may be cut.
-    fn flushed(&mut self) {
-        self.unsynced = 0;
-        self.flushed_at = self.now;
-        for region in mem::take(&mut self.unsynced_regions) {
-            let Some(replica) = self.replicas.get_mut(&region) else { continue };
-            if replica.peer.is_installing() {
-                continue;
-            }
-            replica.durable_applied = replica.apply.state().applied_index;
-            if let Some(index) = replica.gc_waits.take() {
-                self.after_data.ops.push(LogOp::Compact { region, index });
-            }
+    fn begin(&mut self, jobs: Vec<Job>) {
+        self.outbox.extend(jobs.into_iter().map(|job| Effect::Job(Box::new(job))));
+    }
+
+    /// The data is committed, and readers see it: what rested on it goes on.
+    ///
+    /// # Errors
+    /// The store is broken.
+    pub fn kv_written(&mut self) -> Result<()> {
+        let Some(done) = self.committing.take() else { return Ok(()) };
+        for (region, life, result) in done.applied {
+            self.applied(region, life, result)?;
+        }
+        self.after_data.merge(done.log);
+        for (region, life, upto) in done.durable {
+            self.durable(region, life, upto);
+        }
+        let (after, born) = (mem::take(&mut self.after_data), mem::take(&mut self.born));
+        self.write_log(after, born);
+        self.begin(done.jobs);
+        Ok(())
+    }
+
+    /// What a region has applied up to here is durable: its log may be cut (R4).
+    fn durable(&mut self, region: u64, life: u64, upto: u64) {
+        let here = self.replicas.get_mut(&region);
+        let Some(replica) = here.filter(|replica| replica.life == life) else { return };
+        if replica.peer.is_installing() {
+            return;
+        }
+        replica.durable_applied = replica.durable_applied.max(upto);
+        if let Some(index) = replica.gc_waits.take() {
+            self.after_data.ops.push(LogOp::Compact { region, index });
         }
     }
 

@@ -188,7 +188,7 @@ impl<N: MembershipNode> MultiStore<N> {
         replica.splitting = Some(0);
         replica.grown = 0;
         let region = replica.region().clone();
-        self.jobs.push(Job::SplitCheck { region, split_bytes });
+        self.resting.jobs.push(Job::SplitCheck { region, split_bytes });
         self.busy.insert(0);
     }
 

@@ -58,7 +58,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let Some(message) = self.admit(message)? else { return Ok(()) };
         let id = region.id;
         let Some(replica) = self.replicas.get_mut(&id) else { return Ok(()) };
-        if replica.peer.is_installing() || replica.transfers.offered {
+        if replica.peer.is_installing() || replica.transfers.offered || replica.changing > 0 {
             return Ok(());
         }
         self.busy.insert(id);
@@ -113,7 +113,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let Some(replica) = self.replicas.get_mut(&region) else { return };
         let offered = std::mem::take(&mut replica.transfers.offered);
         if build {
-            self.jobs.push(Job::Build { region, part_bytes: self.config.part_bytes });
+            self.resting.jobs.push(Job::Build { region, part_bytes: self.config.part_bytes });
         }
         if let Some(Restore { install, then, .. }) = restore {
             let (bytes, at_once) = (replica.transfers.staged, self.config.install_at_once);
@@ -122,7 +122,8 @@ impl<N: MembershipNode> MultiStore<N> {
             // Not the peer's word: its storage has the new one already.
             let before = self.map.get(region).cloned().unwrap_or_default();
             replica.transfers.restoring = Some((install.clone(), before, then));
-            self.jobs.push(Job::Install(install));
+            // Behind the parts, and behind what was applied before.
+            self.resting.jobs.push(Job::Install(install));
         } else if offered {
             self.claims.remove(&region);
             self.forget_parts(region);
@@ -215,7 +216,7 @@ impl<N: MembershipNode> MultiStore<N> {
                 start_key == end_key || (start_key.is_empty() && start_key == after.end_key);
             let free = self.map.overlapping(&start_key, &end_key, 0).is_empty();
             if !nothing && free {
-                self.jobs.push(Job::Sweep(Region { start_key, end_key, ..before.clone() }));
+                self.resting.jobs.push(Job::Sweep(Region { start_key, end_key, ..before.clone() }));
             }
         }
     }

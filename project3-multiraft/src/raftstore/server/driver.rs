@@ -6,7 +6,7 @@ use proto::metapb::Region;
 use proto::pdpb::{RegionHeartbeatResponse, SplitId};
 use raftkv::peer::Micros;
 use raftkv::server::{self, Done, Driven, Input, PATIENCE, Transport};
-use raftkv::store::{LogWrite, answer};
+use raftkv::store::{KvWrite, LogWrite, answer};
 use raftkv::{Error, Result};
 use standalone::engine::Engine;
 use tokio::sync::watch;
@@ -45,6 +45,7 @@ pub(super) struct Driver {
     pub(super) store: Store,
     pub(super) kv: Engine,
     pub(super) log: SyncSender<LogWrite>,
+    pub(super) data: SyncSender<KvWrite>,
     pub(super) region: SyncSender<Box<Job>>,
     pub(super) transport: Transport<Stores>,
     pub(super) reports: Reports,
@@ -69,10 +70,7 @@ impl Driver {
         match effect {
             Effect::Send(message) => self.transport.send(*message),
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
-            Effect::CommitKv { batch, durability } => {
-                let _timer = self.metrics.apply.start_timer();
-                self.kv.write(&batch, durability)?;
-            }
+            Effect::WriteKv(write) => self.data.send(write).map_err(|_| gone())?,
             Effect::Answer(given) => answer(given, &self.kv)?,
             Effect::Job(job) => self.region.send(job).map_err(|_| gone())?,
             Effect::Stream(stream) => self.transport.stream(*stream),
@@ -112,7 +110,7 @@ impl Driven for Driver {
     fn done(&mut self, done: Done<JobDone>) -> Result<()> {
         match done {
             Done::Log(result) => self.store.log_written(result?),
-            Done::Kv(result) => result,
+            Done::Kv(result) => result.and_then(|()| self.store.kv_written()),
             Done::Job(done) => self.store.job_done(done),
         }
     }

@@ -1,9 +1,9 @@
 //! The edge of a store: threads, sockets and the machine's clock, round a [`Store`](super::Store) that knows none of them.
 //!
 //! ```text
-//!   clients ──gRPC──> whatever stands on `RaftStorage` ────┐ inbox (bounded)        ┌──> log writer thread ──> raft.redb
-//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop thread: Store ─┼──> region worker thread ─> kv.redb
-//!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┤
+//!   clients ──gRPC──> whatever stands on `RaftStorage` ────┐ inbox (bounded)        ┌──> log writer thread ──> raft.wal, raft.redb
+//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop thread: Store ─┼──> kv writer thread ───> kv.redb
+//!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┼──> region worker thread ─> kv.redb
 //!   scheduler <──gRPC── Reports: heartbeats out, orders and ids in <────────────────┘
 //! ```
 //!
@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | into the loop | 4096 | clients' calls and other stores' streams wait |
 //! | to the log writer | 64 | the loop waits: the disk is the limit |
+//! | to the kv writer | 1 | never: the store asks for one commit at a time |
 //! | to the region worker | 64 | the loop waits |
 //! | to another store | 4096 messages | the message is dropped; Raft sends again what matters |
 //! | to the scheduler | 4096 reports | the report is dropped; the next heartbeat says it again |

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use raftkv::RaftStorage;
 use raftkv::observer::PeerObserver;
 use raftkv::server::{
-    self, Done, Fork, Input, Opened, REGION_QUEUE, StoreService, Transport, between_stores, draw,
-    log_writer, worker,
+    self, Done, Fork, Input, KV_QUEUE, Opened, REGION_QUEUE, StoreService, Transport,
+    between_stores, draw, log_writer, worker,
 };
+use raftkv::store::KvWrite;
 use standalone::server::Stop;
 use standalone::server::net::Listener;
 use tokio::net::TcpListener;
@@ -125,11 +126,15 @@ impl StoreServer {
         let neighbours = Stores { me: id, pd: pd.clone() };
         let metrics = status::Metrics::new(id)?;
         let log = Arc::new(status::Timed { log, took: metrics.append.clone() });
-        let scanned = kv.clone();
+        let (scanned, written, took) = (kv.clone(), kv.clone(), metrics.apply.clone());
         let driver = Driver {
             store,
             kv,
             log: log_writer(log, done.clone())?,
+            data: worker("kv writer", KV_QUEUE, done.clone(), move |write: KvWrite| {
+                let _timer = took.start_timer();
+                Done::Kv(write.run(&written))
+            })?,
             region: worker("region worker", REGION_QUEUE, done, move |job: Box<Job>| {
                 Done::Job(job.run(&scanned))
             })?,

@@ -17,7 +17,7 @@ use proto::pdpb;
 use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
 use raftkv::log_store::{LogStore, RedbLog};
 use raftkv::peer::GcLimits;
-use raftkv::store::{LogWrite, SnapStream, answer};
+use raftkv::store::{KvWrite, LogWrite, SnapStream, answer};
 use raftkv::{Error, Result};
 use redb::StorageBackend as _;
 use sim::cluster::protocol::{Channel, Cluster, Effect, Event, Input, Lane, Micros, Open, Status};
@@ -31,6 +31,7 @@ use look::inspect;
 /// Work that the world has not let happen yet.
 enum Job {
     Log(LogWrite),
+    Kv(KvWrite),
     Region(Box<Work>),
     Stream(Box<SnapStream>),
 }
@@ -154,9 +155,9 @@ impl Running {
     fn handle(&mut self, event: Event, now: Micros) -> Result<()> {
         self.calls.set_now(now);
         match event {
-            Event::Open(_)
-            | Event::Look
-            | Event::Unreachable { channel: Channel::Scheduler, .. } => {}
+            // Nothing happens to a store that is looked at: what it would do belongs to its next event.
+            Event::Open(_) | Event::Look => return Ok(()),
+            Event::Unreachable { channel: Channel::Scheduler, .. } => {}
             Event::Tick => self.store.tick(now)?,
             Event::Message { from, channel, bytes } => {
                 self.message(from, channel, &Bytes::from(bytes.into_vec()))?;
@@ -217,6 +218,10 @@ impl Running {
                 self.log.commit(&write.batch)?;
                 self.store.log_written(write.id)
             }
+            Some(Job::Kv(write)) => {
+                write.run(&self.kv)?;
+                self.store.kv_written()
+            }
             Some(Job::Region(work)) => self.store.job_done(work.run(&self.kv)),
             Some(Job::Stream(stream)) => {
                 let to = stream.to_store();
@@ -259,7 +264,7 @@ impl Running {
                 self.recorder.note(Effect::Send { to, channel: Channel::Raft, bytes });
             }
             Wanted::WriteLog(write) => self.ask(Lane::LogWrite, Job::Log(write)),
-            Wanted::CommitKv { batch, durability } => self.kv.write(&batch, durability)?,
+            Wanted::WriteKv(write) => self.ask(Lane::Apply, Job::Kv(write)),
             Wanted::Answer(given) => {
                 answer(given, &self.kv)?;
                 // At once, so that the reply stands in the journal where it left.
