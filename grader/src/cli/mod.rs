@@ -1,7 +1,7 @@
 //! The command line. Each command is a few lines here; the work is in the other modules.
 //!
 //! This file has the list of commands. What a command takes, and the few lines that hand it on, stand in one of
-//! three files, after who types it: [`grading`] (the daily loop), [`student`], [`author`]. A command with many
+//! four files, after who types it: [`grading`] (the daily loop), [`student`], [`instructor`], [`author`]. A command with many
 //! options of its own brings them from its own module.
 //!
 //! Exit codes: 0 if all that was asked for passed, 1 if not, 2 if the grader could not do what it was
@@ -9,6 +9,7 @@
 
 mod author;
 mod grading;
+mod instructor;
 mod student;
 
 use std::ffi::OsString;
@@ -56,6 +57,8 @@ enum Command {
     Tidy(student::Tidy),
     Bughunt(student::Bughunt),
     Upgrade(student::Upgrade),
+    Similar(instructor::Similar),
+    Viva(instructor::Viva),
     Check(author::Check),
     Handout(author::Handout),
     Demo(grading::Demo),
@@ -123,6 +126,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Tidy(tidy)) => tidy.run(&app),
         Some(Command::Bughunt(bughunt)) => bughunt.run(&app),
         Some(Command::Upgrade(upgrade)) => upgrade.run(&app),
+        Some(Command::Similar(similar)) => similar.run(&app),
+        Some(Command::Viva(viva)) => viva.run(&app),
         Some(Command::Check(check)) => check.run(&app),
         Some(Command::Handout(handout)) => handout.run(&app),
         Some(Command::Demo(demo)) => demo.run(&app),

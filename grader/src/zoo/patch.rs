@@ -101,6 +101,13 @@ impl Patch {
         self.files.iter().map(|file| file.path.as_str())
     }
 
+    /// The lines of a file that it changes, counted from 1 before the change; none where it does not fit any more.
+    pub fn lines_in(&self, path: &str, text: &str) -> Vec<usize> {
+        let lines: Vec<&str> = text.split('\n').collect();
+        let hunks = self.files.iter().filter(|file| file.path == path).flat_map(|file| &file.hunks);
+        hunks.flat_map(|hunk| hunk.find(&lines, 0).map(|at| hunk.changed(at))).flatten().collect()
+    }
+
     /// The changed files, as they are afterwards.
     ///
     /// # Errors
@@ -157,6 +164,15 @@ impl Hunk {
             self.old.pop();
             self.new.pop();
         }
+    }
+
+    /// The lines that differ, if it stands at `at` (from 0): without what is the same before and behind.
+    fn changed(&self, at: usize) -> std::ops::Range<usize> {
+        let same = |(old, new): &(&String, &String)| old == new;
+        let before = self.old.iter().zip(&self.new).take_while(same).count();
+        let behind = self.old.iter().rev().zip(self.new.iter().rev()).take_while(same).count();
+        let end = self.old.len().saturating_sub(behind).max(before + 1);
+        at + 1 + before..at + 1 + end
     }
 
     fn find(&self, lines: &[&str], drift: isize) -> Option<usize> {
