@@ -24,7 +24,7 @@
 //!
 //! # Invariants
 //!
-//! - `max_ts` never falls, and is never [`TimeStamp::MAX`].
+//! - `max_ts` never falls, and is never [`TimeStamp::MAX`], nor beyond the *horizon*: what the oracle can have handed out.
 //! - A lock in memory stands from the moment in which its `min_commit_ts` was chosen until the write is in the
 //!   storage, or has surely failed. If its fate is unknown, it stays until something else is written to
 //!   that key's lock, or this store ceases to lead.
@@ -51,6 +51,8 @@ pub struct Concurrency {
 #[derive(Default)]
 struct State {
     max_ts: TimeStamp,
+    /// See [`Concurrency::raise_horizon`].
+    horizon: Option<TimeStamp>,
     safe_point: TimeStamp,
     /// User keys that are about to be locked.
     locks: BTreeMap<Vec<u8>, InMemory>,
@@ -65,6 +67,12 @@ struct InMemory {
     lock: Lock,
     /// Whose it is: a retry may have put another in its place.
     ticket: u64,
+}
+
+impl State {
+    fn horizon(&self) -> TimeStamp {
+        self.horizon.unwrap_or(TimeStamp::MAX)
+    }
 }
 
 impl Concurrency {
@@ -83,24 +91,47 @@ impl Concurrency {
         self.state().max_ts
     }
 
-    /// Takes note of a timestamp: no commit that this store chooses will be at or below it.
+    /// Takes note of a timestamp: no commit that this store chooses will be at or below it. One that the oracle cannot have
+    /// handed out counts for nothing.
     pub fn raise(&self, ts: TimeStamp) {
         let mut state = self.state();
-        if ts != TimeStamp::MAX {
+        if ts != TimeStamp::MAX && ts <= state.horizon() {
             state.max_ts = state.max_ts.max(ts);
         }
+    }
+
+    /// The oracle has handed out nothing above `ts`. Until this is said for the first time, any timestamp is believed.
+    ///
+    /// A single read with a made-up timestamp would lift `max_ts` into the future for good, and with it the commits that this store
+    /// chooses: nobody would see them.
+    pub fn raise_horizon(&self, ts: TimeStamp) {
+        let mut state = self.state();
+        state.horizon = state.horizon.max(Some(ts));
+    }
+
+    /// Refuses to read at a time that has not come: versions may still appear there.
+    fn check_horizon(&self, ts: TimeStamp) -> Result<()> {
+        let horizon = self.state().horizon();
+        if ts == TimeStamp::MAX || ts <= horizon {
+            return Ok(());
+        }
+        let abort =
+            format!("timestamp {ts} is from the future: the oracle is not yet at {horizon}");
+        Err(KeyError { abort, ..Default::default() }.into())
     }
 
     /// The first two steps of a read of `keys`: raise `max_ts`, then look for locks in memory. The third, the
     /// snapshot, comes after this returns.
     ///
     /// # Errors
-    /// `locked`: somebody is about to lock a key, and may commit at or below the reading's timestamp.
+    /// `locked`: somebody is about to lock a key, and may commit at or below the reading's timestamp. `abort`: that timestamp
+    /// is from the future.
     pub fn begin_read<'k>(
         &self,
         reading: &Reading,
         keys: impl IntoIterator<Item = &'k [u8]>,
     ) -> Result<()> {
+        self.check_horizon(reading.ts)?;
         self.raise(reading.ts);
         let state = self.state();
         let mut found = keys.into_iter().filter_map(|key| Some((key, &state.locks.get(key)?.lock)));
@@ -112,6 +143,7 @@ impl Concurrency {
     /// # Errors
     /// As there.
     pub fn begin_scan(&self, reading: &Reading, start: &[u8], end: &[u8]) -> Result<()> {
+        self.check_horizon(reading.ts)?;
         self.raise(reading.ts);
         let state = self.state();
         let mut found = state

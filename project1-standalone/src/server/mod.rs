@@ -12,6 +12,7 @@
 //! - [`net`]: listen, serve, and what our gRPC servers have in common.
 //! - [`TikvService`]: the store's service over any [`Storage`](crate::Storage). It knows of no
 //!   region and no disk, so a replicated storage can stand behind it just as well.
+//! - [`apart`]: scans, on threads of their own.
 //! - [`GroupCommit`]: many waiting writes, one fsync.
 //! - [`Stop`]: the switch that ends everything in order.
 //! - [`Standalone`]: project 1's server, put together.
@@ -25,9 +26,9 @@
 //! speed, not for safety.
 //!
 //! Left out: TLS and authentication (the server listens on loopback unless told otherwise), flow
-//! control beyond HTTP/2's, metrics, a pool of read threads as in TiKV (a large scan holds one of
-//! tokio's threads while it runs).
+//! control beyond HTTP/2's, metrics, a pool of read threads with priorities as in TiKV.
 
+mod apart;
 mod clock;
 mod group_commit;
 pub mod net;
@@ -36,6 +37,7 @@ mod signal;
 mod standalone;
 mod stop;
 
+pub use apart::apart;
 pub use clock::SystemClock;
 pub use group_commit::{GROUP_BYTES, GROUP_WRITES, GroupCommit, QUEUE};
 pub use service::{MAX_REQUEST_LEN, TikvService};

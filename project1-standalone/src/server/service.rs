@@ -7,6 +7,7 @@
 //! | the answer is too large | status ResourceExhausted | should ask for less |
 //! | this machine's data is damaged | status DataLoss | tries ten times, then tells its user |
 //! | the disk failed | status Unavailable: *indefinite* | the same; a write may have happened |
+//! | a raw scan that ends in the reserved last region | status OutOfRange, there | tells its user |
 //! | not served here | status Unimplemented | tells its user |
 //!
 //! # Once begun, a write ends
@@ -30,6 +31,8 @@ use proto::kvrpcpb::{
 use proto::tikvpb::tikv_server::{Tikv, TikvServer};
 use tonic::{Request, Response, Status};
 
+use super::apart;
+use crate::keys::TAIL_START;
 use crate::raw::{self, RawApi, respond};
 use crate::{Error, Result, Storage};
 
@@ -77,6 +80,15 @@ fn status(error: &Error) -> Status {
     }
 }
 
+/// Whether this is the last part of a scan that the official Rust client would not end.
+///
+/// It goes on behind each region's end, and the end of the last region is the empty key, where the first one begins: it would read everything
+/// again, until it has as many pairs as it wants, or for ever. A status, since that alone ends the client's scan at
+/// once.
+fn wraps(request: &RawScanRequest) -> bool {
+    !request.reverse && request.start_key >= TAIL_START[..] && !request.end_key.is_empty()
+}
+
 /// Runs a write to its end, even if nobody waits for it any more: see the module.
 async fn to_the_end<R: Send + 'static>(
     write: impl Future<Output = Result<R>> + Send + 'static,
@@ -107,14 +119,21 @@ impl<S: Storage> Tikv for TikvService<S> {
     }
 
     async fn raw_scan(&self, request: Request<RawScanRequest>) -> Answer<RawScanResponse> {
-        answer(self.raw.raw_scan(request.into_inner()).await)
+        let (raw, request) = (self.raw.clone(), request.into_inner());
+        if wraps(&request) {
+            return Err(Status::out_of_range(
+                "the scan ends in the reserved last region, from nine ff bytes on: give it a lower end",
+            ));
+        }
+        answer(apart(async move { raw.raw_scan(request).await }).await.flatten())
     }
 
     async fn raw_batch_scan(
         &self,
         request: Request<RawBatchScanRequest>,
     ) -> Answer<RawBatchScanResponse> {
-        answer(self.raw.raw_batch_scan(request.into_inner()).await)
+        let raw = self.raw.clone();
+        answer(apart(async move { raw.raw_batch_scan(request.into_inner()).await }).await.flatten())
     }
 
     async fn raw_put(&self, request: Request<RawPutRequest>) -> Answer<RawPutResponse> {

@@ -24,6 +24,7 @@
 //! A handler returns `Result`; [`respond`] turns it into the response that the client gets. What is left is this
 //! machine's trouble, for a gRPC status.
 
+mod finish;
 mod reads;
 mod respond;
 mod waits;
@@ -38,6 +39,7 @@ use standalone::latches::Latches;
 use standalone::raw::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use standalone::{Modify, Storage, StorageReader};
 
+pub use finish::{Asking, Elsewhere};
 pub use respond::{Response, respond};
 
 use crate::commands::Decided;
@@ -46,6 +48,7 @@ use crate::lock_wait::LockWaits;
 use crate::mvcc::{MvccReader, Reading, key};
 use crate::timer::Timer;
 use crate::{Error, Result, TimeStamp};
+use finish::Finishing;
 
 /// The handlers of a store. Clones share everything.
 pub struct TxnApi<S> {
@@ -54,6 +57,8 @@ pub struct TxnApi<S> {
     concurrency: Concurrency,
     waits: LockWaits,
     timer: Arc<dyn Timer>,
+    finishing: Finishing,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl<S> Clone for TxnApi<S> {
@@ -64,6 +69,8 @@ impl<S> Clone for TxnApi<S> {
             concurrency: self.concurrency.clone(),
             waits: self.waits.clone(),
             timer: self.timer.clone(),
+            finishing: self.finishing.clone(),
+            elsewhere: self.elsewhere.clone(),
         }
     }
 }
@@ -77,7 +84,21 @@ impl<S: Storage> TxnApi<S> {
         concurrency: Concurrency,
         timer: Arc<dyn Timer>,
     ) -> Self {
-        TxnApi { storage, latches, concurrency, waits: LockWaits::new(), timer }
+        TxnApi {
+            storage,
+            latches,
+            concurrency,
+            waits: LockWaits::new(),
+            timer,
+            finishing: Finishing::default(),
+            elsewhere: None,
+        }
+    }
+
+    /// The same, where keys may lie in other regions. Without, all keys are taken to be here.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Arc<dyn Elsewhere>) -> Self {
+        TxnApi { elsewhere: Some(elsewhere), ..self }
     }
 
     /// Runs a command that may write: `decide` with the latches of all `keys` held, then writes what it decided.

@@ -91,11 +91,13 @@ impl<S: Storage> TxnApi<S> {
         if before(self.concurrency.synced(region), &mut sleep).await {
             return Ok(());
         }
-        let error = errorpb::Error {
-            message: format!("region {region} has a new leader, which waits for a timestamp"),
-            stale_command: Some(StaleCommand {}),
-            ..Default::default()
-        };
-        Err(Error::Storage(standalone::Error::Region(Box::new(error))))
+        Err(later(format!("region {region} has a new leader, which waits for a timestamp")))
     }
+}
+
+/// An error after which the client asks PD, and comes again: `StaleCommand`.
+pub(super) fn later(message: String) -> Error {
+    let error =
+        errorpb::Error { message, stale_command: Some(StaleCommand {}), ..Default::default() };
+    Error::Storage(standalone::Error::Region(Box::new(error)))
 }

@@ -14,7 +14,7 @@ use standalone::Storage;
 use super::{TxnApi, check_key, check_keys, check_value, context, is_indefinite};
 use crate::commands::{self, Decided};
 use crate::mvcc::{Lock, LockKind, MvccReader};
-use crate::{Result, TimeStamp};
+use crate::{Error, Result, TimeStamp};
 
 impl<S: Storage> TxnApi<S> {
     /// Phase one. Async commit and one-phase commit wait until the region's `max_ts` can be relied on.
@@ -99,8 +99,24 @@ impl<S: Storage> TxnApi<S> {
         check_keys(&request.keys)?;
         let context = context(request.context.as_ref());
         self.note([request.start_version]);
-        self.execute(&context, &request.keys, |reader| commands::batch_rollback(reader, &request))
-            .await
+        let mut primary_went = false;
+        loop {
+            let attempt = self.execute(&context, &request.keys, |reader| {
+                let absent = commands::absent_primary(reader, &request)?;
+                if let Some(primary) = absent.filter(|_| !primary_went) {
+                    return Ok(Decided::only(Err(primary)));
+                }
+                let decided = commands::batch_rollback(reader, &request)?;
+                Ok(Decided::new(decided.modifies, Ok(decided.response)))
+            });
+            match attempt.await? {
+                Ok(response) => return Ok(response),
+                Err(primary) => {
+                    self.roll_back_primary(&context, request.start_version, primary).await?;
+                    primary_went = true;
+                }
+            }
+        }
     }
 
     /// Rolls back a primary whose owner's time is over.
@@ -111,7 +127,18 @@ impl<S: Storage> TxnApi<S> {
         check_key(&request.key)?;
         let context = context(request.context.as_ref());
         self.note([request.start_version]);
-        self.execute(&context, [&request.key], |reader| commands::cleanup(reader, &request)).await
+        let ask =
+            || self.execute(&context, [&request.key], |reader| commands::cleanup(reader, &request));
+        let answer = ask().await;
+        let Err(Error::Key(error)) = &answer else { return answer };
+        let now = if request.current_ts == 0 { u64::MAX } else { request.current_ts };
+        match &error.locked {
+            Some(lock) if commands::is_outlived(lock, now.into()) => {
+                self.finish(&context, lock).await;
+                ask().await
+            }
+            _ => answer,
+        }
     }
 
     /// Releases pessimistic locks.
@@ -129,7 +156,7 @@ impl<S: Storage> TxnApi<S> {
         .await
     }
 
-    /// What became of a transaction?
+    /// What became of a transaction? An async-commit one whose time is over is finished first.
     ///
     /// # Errors
     /// `error`: see [`commands::check_txn_status`]. The storage's.
@@ -140,10 +167,15 @@ impl<S: Storage> TxnApi<S> {
         check_key(&request.primary_key)?;
         let context = context(request.context.as_ref());
         self.note([request.lock_ts, request.caller_start_ts]);
-        self.execute(&context, [&request.primary_key], |reader| {
-            commands::check_txn_status(reader, &request)
-        })
-        .await
+        let ask = || {
+            self.execute(&context, [&request.primary_key], |reader| {
+                commands::check_txn_status(reader, &request)
+            })
+        };
+        let status = ask().await?;
+        let Some(lock) = commands::outlived(&request, &status) else { return Ok(status) };
+        self.finish(&context, lock).await;
+        ask().await
     }
 
     /// Is an async-commit transaction complete on these keys?

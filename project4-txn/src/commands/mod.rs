@@ -26,6 +26,7 @@
 //! | `status.rs` | CheckTxnStatus, TxnHeartBeat, CheckSecondaryLocks |
 //! | `resolve.rs` | ResolveLock, ScanLock |
 //! | `pessimistic.rs` | PessimisticLock |
+//! | `finish.rs` | what became of an async-commit transaction |
 //! | `gc.rs` | GC, DeleteRange |
 //! | `inspect.rs` | MvccGetByKey |
 //!
@@ -39,6 +40,7 @@
 
 mod commit;
 mod errors;
+mod finish;
 mod gc;
 mod get;
 mod inspect;
@@ -53,6 +55,7 @@ mod status;
 use standalone::Modify;
 
 pub use commit::commit;
+pub use finish::{Fate, absent_primary, async_fate, is_outlived, outlived};
 pub use gc::{Garbage, collect, delete_range, garbage};
 pub use get::{batch_get, get};
 pub use inspect::mvcc_info;

@@ -11,9 +11,10 @@ use standalone::latches::Latches;
 use standalone::raw::RawApi;
 use standalone::server::{SystemClock, TikvService};
 
+use super::elsewhere::AllRegions;
 use super::leaderships::Leaderships;
 use super::regions::Regions;
-use super::{TokioTimer, TxnService, gc};
+use super::{TokioTimer, TxnService, gc, horizon};
 use crate::{Concurrency, TxnApi};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,12 +36,15 @@ fn calls(handles: Handles, concurrency: Concurrency, leaderships: Leaderships) -
     let Handles { storage, inputs, pd, stop, .. } = handles;
     let latches = Latches::new();
     let raw = RawApi::new(storage.clone(), latches.clone(), Arc::new(SystemClock));
-    let txn = TxnApi::new(storage, latches, concurrency.clone(), Arc::new(TokioTimer));
+    let txn = TxnApi::new(storage, latches, concurrency.clone(), Arc::new(TokioTimer))
+        .with_elsewhere(Arc::new(AllRegions::new(pd.clone())));
     tokio::spawn(leaderships.clone().synchronise(pd.clone(), stop.clone()));
+    let oracle = horizon::Oracle::Scheduler(pd.clone());
+    tokio::spawn(horizon::follow(concurrency.clone(), oracle, stop.clone()));
     let (led, collected) = (leaderships.clone(), txn.clone());
-    tokio::spawn(gc::collect(collected, concurrency, led, pd.clone(), stop));
+    tokio::spawn(gc::collect(collected, concurrency, led, pd.clone(), stop.clone()));
     let regions = Regions { inputs, pd, leaderships };
-    TxnService::new(TikvService::new(raw), txn).with_regions(regions).into_server()
+    TxnService::new(TikvService::new(raw), txn, stop).with_regions(regions).into_server()
 }
 
 /// How to start a [`Playground`].

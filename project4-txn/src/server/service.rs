@@ -29,25 +29,40 @@ use proto::kvrpcpb::{
     UnsafeDestroyRangeRequest, UnsafeDestroyRangeResponse,
 };
 use proto::tikvpb::tikv_server::{Tikv, TikvServer};
-use standalone::server::{MAX_REQUEST_LEN, TikvService};
+use proto::tikvpb::{BatchCommandsRequest, BatchCommandsResponse};
+use standalone::server::{MAX_REQUEST_LEN, Stop, TikvService, apart};
 use standalone::{Error, Storage};
-use tonic::{Request, Response, Status};
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
+use super::batch;
 use super::regions::Regions;
 use crate::api::{self, TxnApi, respond};
 
-/// `tikvpb.Tikv` over a storage: the raw calls of project 1, and the transactional ones.
+/// `tikvpb.Tikv` over a storage: the raw calls of project 1, and the transactional ones. Clones share everything.
 pub struct TxnService<S> {
-    raw: TikvService<S>,
+    raw: Arc<TikvService<S>>,
     txn: TxnApi<S>,
     /// Where there are regions.
     regions: Option<Arc<Regions>>,
+    stop: Stop,
+}
+
+impl<S> Clone for TxnService<S> {
+    fn clone(&self) -> Self {
+        TxnService {
+            raw: self.raw.clone(),
+            txn: self.txn.clone(),
+            regions: self.regions.clone(),
+            stop: self.stop.clone(),
+        }
+    }
 }
 
 impl<S: Storage> TxnService<S> {
-    /// The service of these handlers.
-    pub fn new(raw: TikvService<S>, txn: TxnApi<S>) -> Self {
-        TxnService { raw, txn, regions: None }
+    /// The service of these handlers. Streams end with `stop`.
+    pub fn new(raw: TikvService<S>, txn: TxnApi<S>, stop: Stop) -> Self {
+        TxnService { raw: Arc::new(raw), txn, regions: None, stop }
     }
 
     /// The same, with the calls about regions.
@@ -93,6 +108,13 @@ async fn to_the_end<R: Send + 'static>(
         let what = format!("a bug of ours: {panic}");
         Err(Error::Io { doing: "finish a write", what }.into())
     })
+}
+
+/// Runs a read that may be long on a thread of its own.
+async fn long<R: Send + 'static>(
+    read: impl Future<Output = crate::Result<R>> + Send + 'static,
+) -> crate::Result<R> {
+    apart(read).await.unwrap_or_else(|panic| Err(panic.into()))
 }
 
 #[tonic::async_trait]
@@ -171,11 +193,13 @@ impl<S: Storage> Tikv for TxnService<S> {
     }
 
     async fn kv_scan(&self, request: Request<ScanRequest>) -> Answer<ScanResponse> {
-        answer(self.txn.kv_scan(request.into_inner()).await)
+        let txn = self.txn.clone();
+        answer(long(async move { txn.kv_scan(request.into_inner()).await }).await)
     }
 
     async fn kv_scan_lock(&self, request: Request<ScanLockRequest>) -> Answer<ScanLockResponse> {
-        answer(self.txn.kv_scan_lock(request.into_inner()).await)
+        let txn = self.txn.clone();
+        answer(long(async move { txn.kv_scan_lock(request.into_inner()).await }).await)
     }
 
     async fn mvcc_get_by_key(
@@ -297,5 +321,13 @@ impl<S: Storage> Tikv for TxnService<S> {
             return Err(Status::unimplemented("this store has one region, for good"));
         };
         regions.split(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn batch_commands(
+        &self,
+        request: Request<Streaming<BatchCommandsRequest>>,
+    ) -> Answer<BoxStream<BatchCommandsResponse>> {
+        let answers = batch::serve(self.clone(), request.into_inner(), self.stop.clone());
+        Ok(Response::new(answers))
     }
 }

@@ -14,6 +14,7 @@ use standalone::server::{GroupCommit, Stop, SystemClock, TikvService};
 use standalone::{Result, StandaloneStorage};
 use tokio::task::JoinSet;
 
+use super::horizon::{self, Horizon, Oracle};
 use super::{TokioTimer, TxnService};
 use crate::{Concurrency, TimeStamp, TxnApi};
 
@@ -63,7 +64,8 @@ impl Solo {
         let cluster = Cluster::solo(id, addr, pd_addr);
         // The reads of an earlier life are not known any more; all of them were below this.
         let concurrency = Concurrency::new();
-        concurrency.raise(TimeStamp::new(ledger.load(Entry::TsoBound).await? << 18));
+        let bound = ledger.load(Entry::TsoBound).await?;
+        concurrency.raise(TimeStamp::new(bound << 18));
 
         let regions = Arc::new(SoloRegions::new(storage.clone(), cluster.regions()));
         let latches = Latches::new();
@@ -71,8 +73,10 @@ impl Solo {
         let stop = Stop::new();
         let scheduler = PdService::new(cluster, ledger, stop.clone()).await?;
 
+        let here = Oracle::Here(Horizon::at(bound.max(SystemClock.unix_millis())));
+        tokio::spawn(horizon::follow(concurrency.clone(), here, stop.clone()));
         let txn = TxnApi::new(regions, latches, concurrency, Arc::new(TokioTimer));
-        let service = TxnService::new(TikvService::new(raw), txn);
+        let service = TxnService::new(TikvService::new(raw), txn, stop.clone());
         let mut serving = JoinSet::new();
         serving.spawn(store.serve(service.into_server(), stop.clone()));
         serving.spawn(pd.serve(PdServer::new(scheduler), stop.clone()));

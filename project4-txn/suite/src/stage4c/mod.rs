@@ -1,5 +1,6 @@
 //! Stage 4C: scans, and what is done about transactions whose owner is gone.
 
+mod async_commit;
 mod bank;
 mod model;
 mod resolve;
@@ -20,6 +21,7 @@ pub fn tests() -> Vec<Test<Txn>> {
         resolve::tests(),
         model::tests(),
         bank::tests(),
+        async_commit::tests(),
     ]
     .into_iter()
     .flatten()

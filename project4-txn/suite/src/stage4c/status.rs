@@ -21,7 +21,7 @@ pub(super) fn tests() -> Vec<Test<Txn>> {
         a_transaction_whose_time_is_over_is_rolled_back_for_good,
         a_transaction_that_never_came_is_rolled_back_for_good,
         a_young_transaction_may_still_come,
-        an_async_transaction_is_not_rolled_back_by_the_clock,
+        an_async_transaction_names_its_other_keys,
         a_pessimistic_lock_goes_without_a_record,
         a_promise_can_be_pushed,
         a_lock_of_another_primary_is_told,
@@ -29,9 +29,9 @@ pub(super) fn tests() -> Vec<Test<Txn>> {
     )
 }
 
-const START: u64 = 1_000 << 18;
+pub(super) const START: u64 = 1_000 << 18;
 
-fn expect(
+pub(super) fn expect(
     store: &mut Store,
     request: &CheckTxnStatusRequest,
     right: (u64, u64, Action),
@@ -173,9 +173,9 @@ fn a_young_transaction_may_still_come(run: &mut World) -> Outcome {
     expect_rows(&mut store, "after the question", &[rolled_back(b"k", START)])
 }
 
-/// An async-commit transaction has happened as soon as all its locks are there, whatever the clock says. So it is never rolled
-/// back here, unless the asker has found out that it did not happen (`force_sync_commit`).
-fn an_async_transaction_is_not_rolled_back_by_the_clock(run: &mut World) -> Outcome {
+/// Whoever is told that an async-commit transaction is alive hears its other keys, too: it may have happened, and they know. An asker who has
+/// found out that it did not happen (`force_sync_commit`) has it rolled back when its time is over, like any other.
+fn an_async_transaction_names_its_other_keys(run: &mut World) -> Outcome {
     let mut store = Store::in_memory(run)?;
     let lock = Lock {
         min_commit: START + 1,
@@ -183,15 +183,16 @@ fn an_async_transaction_is_not_rolled_back_by_the_clock(run: &mut World) -> Outc
         ..Lock::put(b"k", START, TTL, b"v")
     };
     store.load([Row::Lock(b"k".to_vec(), lock.clone())])?;
-    let request = CheckTxnStatusRequest { caller_start_ts: 0, ..check(b"k", START, u64::MAX) };
-    let why = "it may have happened";
+    let request = CheckTxnStatusRequest { caller_start_ts: 0, ..check(b"k", START, ms(2_000)) };
+    let why = "its time is not over";
     let response = expect(&mut store, &request, (0, TTL, Action::NoAction), why)?;
     let info = response.lock_info.unwrap_or_default();
     if !info.use_async_commit || info.secondaries != [&b"s"[..]] {
         return Err(wrong("the asker needs the other keys", "[s]", format!("{info:?}")));
     }
     expect_rows(&mut store, "after the question", &[Row::Lock(b"k".to_vec(), lock)])?;
-    let insisting = CheckTxnStatusRequest { force_sync_commit: true, ..request };
+    let insisting =
+        CheckTxnStatusRequest { force_sync_commit: true, ..check(b"k", START, u64::MAX) };
     let right = (0, 0, Action::TtlExpireRollback);
     expect(&mut store, &insisting, right, "the asker knows better")?;
     expect_rows(&mut store, "after the question", &[rolled_back(b"k", START)])

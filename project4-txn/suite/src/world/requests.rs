@@ -11,7 +11,7 @@ use crate::rows::{Kind, Lock, Row, Ts, Write};
 pub const TTL: u64 = 3_000;
 
 /// The timestamp of a millisecond.
-pub fn ms(millis: u64) -> Ts {
+pub const fn ms(millis: u64) -> Ts {
     millis << 18
 }
 

@@ -1,0 +1,75 @@
+//! How far the oracle can be. Every timestamp that an honest client shows was handed out before; what lies beyond was made up, and must
+//! not move `max_ts` ([`Concurrency::raise_horizon`]).
+//!
+//! The scheduler is asked now and then, and time goes on in between, also when it cannot be reached.
+
+use std::time::{Duration, Instant};
+
+use multiraft::raftstore::server::Pd;
+use standalone::server::Stop;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::leaderships::timestamp;
+use crate::{Concurrency, TimeStamp};
+
+/// How often it is asked.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// How far clocks may differ until then, in milliseconds.
+const SLACK_MS: u64 = 60_000;
+
+/// Where the oracle was, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Horizon {
+    millis: u64,
+    // The edge: time that passes here stands for time that passes there.
+    since: Instant,
+}
+
+impl Horizon {
+    /// The oracle is at this millisecond now.
+    pub(super) fn at(millis: u64) -> Self {
+        Horizon { millis, since: Instant::now() }
+    }
+
+    /// Nothing above this was handed out.
+    pub(super) fn now(&self) -> TimeStamp {
+        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = self.millis.saturating_add(passed).saturating_add(SLACK_MS);
+        TimeStamp::new(millis.min(u64::MAX >> 18) << 18)
+    }
+}
+
+/// Who knows where the oracle is.
+pub(super) enum Oracle {
+    /// The scheduler.
+    Scheduler(Pd),
+    /// This machine's clock; it was there already.
+    Here(Horizon),
+}
+
+/// Moves the horizon, until the store ends.
+pub(super) async fn follow(concurrency: Concurrency, oracle: Oracle, stop: Stop) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stopped = stop.thrown();
+    tokio::pin!(stopped);
+    let mut last = None;
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = ticks.tick() => {}
+        }
+        match &oracle {
+            Oracle::Scheduler(pd) => {
+                if let Ok(ts) = timestamp(pd).await {
+                    last = Some(Horizon::at(ts.physical()));
+                }
+            }
+            Oracle::Here(horizon) => last = Some(*horizon),
+        }
+        if let Some(horizon) = last {
+            concurrency.raise_horizon(horizon.now());
+        }
+    }
+}
