@@ -389,3 +389,16 @@ fn a_page_with_mistakes_is_refused() {
         ```sh\ncargo grade replay stage1::raw_get::a_present_key_is_returned --seed 1 # once\n```\n";
     assert_eq!(names.complaints("docs/src/right.md", right), Vec::<String>::new());
 }
+
+/// `docs/zh` sums up each chapter; a new chapter needs its paragraph there.
+#[test]
+fn every_chapter_has_a_summary_in_chinese() {
+    let there = read("docs/zh/README.md");
+    for page in pages().iter().filter(|page| page.contains("/chapter-")) {
+        let name = page.trim_start_matches("docs/src/").trim_end_matches(".md");
+        assert!(
+            there.contains(&format!("（{name}）")),
+            "docs/zh/README.md has no section for {name}"
+        );
+    }
+}

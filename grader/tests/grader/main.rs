@@ -15,6 +15,7 @@ mod cutting;
 mod fixtures;
 mod handouts;
 mod manifests;
+mod paper;
 mod similar;
 mod student;
 mod toy;
