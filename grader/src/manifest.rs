@@ -20,6 +20,14 @@ pub fn package_name(manifest: &str) -> Option<String> {
     Some(manifest.get("package")?.get("name")?.as_str()?.to_owned())
 }
 
+/// What a package needs, tests and build scripts included: the names in its tables of dependencies.
+pub fn needs(manifest: &str) -> Vec<String> {
+    let manifest: DocumentMut = manifest.parse().unwrap_or_default();
+    let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let tables = tables.iter().filter_map(|table| manifest.get(table)?.as_table_like());
+    tables.flat_map(|table| table.iter().map(|(name, _)| name.to_owned())).collect()
+}
+
 /// The manifest of the workspace without the members that `leave_out` names.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! A thousand seeds of everything take about an hour on two cores, so the state is kept in
 //! `target/grade/sweep.json` after every few seeds, and the next call goes on where the last one stopped. It
-//! belongs to the sources that it was made with: another fingerprint starts over. A failing seed is kept, with the
+//! of a test belongs to the sources that it was made with: another fingerprint of its package starts it over. A failing seed is kept, with the
 //! command that replays it, and the sweep goes on with the next.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,6 @@ use crate::run::Job;
 use crate::tree;
 use crate::verdict::{Outcome, Status};
 use crate::workspace::Workspace;
-use crate::zoo::sources;
 
 /// So many seeds run in one process; then the state is written.
 const BATCH: u64 = 20;
@@ -32,8 +31,6 @@ const JOBS: usize = 2;
 /// What is kept between sittings.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Swept {
-    /// Of the sources.
-    fingerprint: u64,
     /// By test.
     pub tests: BTreeMap<String, Seeds>,
 }
@@ -41,6 +38,9 @@ pub struct Swept {
 /// How far one test is.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Seeds {
+    /// Of the sources that the test is made of.
+    #[serde(default)]
+    fingerprint: u64,
     /// Seeds 1 to this are done.
     pub done: u64,
     /// Seeds that did not pass, and what they said.
@@ -68,11 +68,9 @@ pub fn sweep(
     (runner.jobs, runner.give_up) = (options.jobs.unwrap_or(JOBS), false);
     runner.limits.backstop_seconds *= BATCH;
 
-    let fingerprint = tree::fingerprint(&sources(&tree::read_course(&workspace.root)?));
     let file = workspace.scratch().join("sweep.json");
     let kept = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Swept>(&text).ok());
-    let kept = kept.filter(|kept| kept.fingerprint == fingerprint && !fresh);
-    let mut swept = kept.unwrap_or(Swept { fingerprint, tests: BTreeMap::new() });
+    let mut swept = kept.filter(|_| !fresh).unwrap_or_default();
     fs::create_dir_all(workspace.scratch()).context("cannot make the scratch folder")?;
 
     let folders = workspace.student_folders(course)?;
@@ -80,6 +78,13 @@ pub fn sweep(
         let folder = workspace.root.join(&folders[&stage.package]);
         let programs =
             Programs::of(stage, &folder, &built, options.judge).map_err(anyhow::Error::msg)?;
+        let fingerprint = tree::fingerprint(&workspace.sources(&stage.package)?);
+        for test in &stage.tests {
+            let known = swept.tests.entry(test.name.clone()).or_default();
+            if known.fingerprint != fingerprint {
+                *known = Seeds { fingerprint, ..Seeds::default() };
+            }
+        }
         loop {
             let jobs = batch(stage, &programs, &swept, seeds);
             if jobs.is_empty() {

@@ -91,6 +91,35 @@ impl Workspace {
         Ok(folders)
     }
 
+    /// What decides how the tests of a package end: sources and manifests of the package and of all packages of the
+    /// workspace that it needs. Versions of what comes from outside do not count; `--fresh` is for those.
+    ///
+    /// # Errors
+    /// A manifest or a source that cannot be read, or a package that is not in the workspace.
+    pub fn sources(&self, package: &str) -> Result<tree::Files> {
+        let packages = self.packages()?;
+        let mut open = vec![package.to_owned()];
+        let mut needed: BTreeMap<&str, &str> = BTreeMap::new();
+        while let Some(name) = open.pop() {
+            let Some((name, folder)) = packages.get_key_value(&name) else { continue };
+            if needed.insert(folder, name).is_none() {
+                open.extend(manifest::needs(&self.read(&format!("{folder}/Cargo.toml"))?));
+            }
+        }
+        let decides = |path: &str| {
+            let extension = Path::new(path).extension().and_then(|e| e.to_str());
+            // Packages lie in each other's folders: a file belongs to the innermost.
+            let inside = |folder: &&String| {
+                path.strip_prefix(folder.as_str()).is_some_and(|p| p.starts_with('/'))
+            };
+            let owner = packages.values().filter(inside).max_by_key(|folder| folder.len());
+            matches!(extension, Some("rs" | "toml" | "proto"))
+                && owner.is_some_and(|folder| needed.contains_key(folder.as_str()))
+        };
+        let files = tree::read_course(&self.root)?;
+        Ok(files.into_iter().filter(|(path, _)| decides(path)).collect())
+    }
+
     /// Cargo's target folder for this workspace.
     pub fn target(&self) -> PathBuf {
         if let Some(shared) = &self.shared_target {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{App, say, success};
@@ -161,6 +161,9 @@ pub struct Zoo {
     /// Write the findings for machines
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write what caught what, as a page of Markdown
+    #[arg(long, value_name = "FILE")]
+    matrix: Option<PathBuf>,
 }
 
 impl Zoo {
@@ -182,6 +185,12 @@ impl Zoo {
         say(&zoo::render(&findings, &bugs, app.paint()));
         if let Some(file) = self.json {
             zoo::json(&findings, &file)?;
+        }
+        if let Some(file) = self.matrix {
+            let page = zoo::matrix(&findings, &bugs, &course.version);
+            let file = app.here.join(file);
+            std::fs::write(&file, page)
+                .with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(success(broken.is_empty() && findings.iter().all(zoo::Finding::is_good)))
     }

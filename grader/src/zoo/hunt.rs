@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{Bug, sources};
+use super::Bug;
 use crate::cargo_build;
 use crate::course::{Course, Stage, Test};
 use crate::grade::{Options, Programs, runner, seeds, wanted};
@@ -117,11 +117,11 @@ pub fn hunt(
     let mut hunter = Hunter {
         course,
         folders: workspace.student_folders(course)?,
-        sources: sources(&files),
         files,
         copy,
         runner,
         options,
+        fingerprints: BTreeMap::new(),
         planted: Vec::new(),
         reference: BTreeMap::new(),
         progress,
@@ -129,7 +129,10 @@ pub fn hunt(
     let mut memory: Memory = memory.unwrap_or_default();
     let mut findings = Vec::new();
     for (at, bug) in bugs.iter().enumerate() {
-        let fingerprint = tree::fingerprint(&hunter.sources) ^ bug_fingerprint(bug);
+        let fingerprint = match course.stages.iter().find(|s| s.id == bug.stage) {
+            Some(stage) => hunter.fingerprint(workspace, stage)? ^ bug_fingerprint(bug, stage),
+            None => 0,
+        };
         let known = memory.caught.get(&bug.id);
         if let Some(known) = known.filter(|k| !fresh && k.fingerprint == fingerprint) {
             findings.push(Finding { remembered: true, ..known.finding.clone() });
@@ -157,8 +160,9 @@ pub fn hunt(
     Ok(findings)
 }
 
-fn bug_fingerprint(bug: &Bug) -> u64 {
-    let text = format!("{}{:?}", bug.stage, bug.patch);
+fn bug_fingerprint(bug: &Bug, stage: &Stage) -> u64 {
+    let tests: Vec<_> = stage.tests.iter().map(|t| (&t.name, t.seeds)).collect();
+    let text = format!("{}{:?}{tests:?}", bug.stage, bug.patch);
     tree::fingerprint(&[(bug.id.clone(), text.into_bytes())].into())
 }
 
@@ -167,7 +171,8 @@ struct Hunter<'a> {
     folders: BTreeMap<String, String>,
     /// The reference, as the copy has it (but for the marks in manifests).
     files: Files,
-    sources: Files,
+    /// Of what each package's tests are made of.
+    fingerprints: BTreeMap<String, u64>,
     copy: Workspace,
     runner: Runner,
     options: &'a Options,
@@ -179,6 +184,16 @@ struct Hunter<'a> {
 }
 
 impl Hunter<'_> {
+    /// Another number when the tests of this stage may end otherwise.
+    fn fingerprint(&mut self, workspace: &Workspace, stage: &Stage) -> Result<u64> {
+        if let Some(known) = self.fingerprints.get(&stage.package) {
+            return Ok(*known);
+        }
+        let of_package = tree::fingerprint(&workspace.sources(&stage.package)?);
+        self.fingerprints.insert(stage.package.clone(), of_package);
+        Ok(of_package)
+    }
+
     fn one(&mut self, bug: &Bug, last: Option<&str>, what: &str) -> Result<Fate> {
         let course = self.course;
         let Some(at) = course.stages.iter().position(|s| s.id == bug.stage) else {

@@ -9,8 +9,9 @@
 //! last time, then those of the bug's own stage, then those of earlier stages of the same package, the nearest
 //! first. A test that is red on the reference proves nothing; so the stages run once without a bug before.
 //!
-//! What was caught is remembered in `target/grade/zoo.json`, under a fingerprint of all sources and of the patch. So a
-//! run that was interrupted goes on where it stopped, and a bug that got through is tried again each time.
+//! What was caught is remembered in `target/grade/zoo.json`, under a fingerprint of the patch and of the sources that the
+//! stage's tests are made of. So a run that was interrupted goes on where it stopped, a change of project 4 leaves what is
+//! known of project 2 alone, and a bug that got through is tried again each time.
 
 mod hunt;
 mod patch;
@@ -24,12 +25,12 @@ use anyhow::{Context, Result, bail};
 use crate::check::Complaint;
 use crate::holes::Spot;
 use crate::suggest::did_you_mean;
-use crate::tree::{self, Files};
+use crate::tree;
 use crate::workspace::Workspace;
 
 pub use hunt::{Fate, Finding, hunt};
 pub use patch::{Patch, Wrong};
-pub use table::{json, list, render};
+pub use table::{json, list, matrix, render};
 
 /// Where the patches are, from the root.
 pub const FOLDER: &str = "grader/zoo";
@@ -203,13 +204,4 @@ pub fn select<'a>(bugs: &'a [Bug], asked: &[String]) -> Result<Vec<&'a Bug>> {
         }
     }
     Ok(bugs.iter().zip(wanted).filter_map(|(bug, wanted)| wanted.then_some(bug)).collect())
-}
-
-/// The files that decide what a program does.
-pub fn sources(files: &Files) -> Files {
-    let counts = |path: &str| {
-        let extension = Path::new(path).extension().and_then(|e| e.to_str());
-        matches!(extension, Some("rs" | "toml" | "lock" | "proto"))
-    };
-    files.iter().filter(|(p, _)| counts(p)).map(|(p, c)| (p.clone(), c.clone())).collect()
 }

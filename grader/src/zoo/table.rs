@@ -84,6 +84,29 @@ fn trouble(finding: &Finding, bugs: &[&Bug]) -> String {
     }
 }
 
+/// The published proof, as a page of the book: each bug, the test that caught it, and how.
+pub fn matrix(findings: &[Finding], bugs: &[&Bug], version: &str) -> String {
+    let caught = findings.iter().filter(|f| matches!(f.fate, Fate::Caught { .. })).count();
+    let mut text = format!(
+        "# What the suites catch\n\nEach row is a mistake that was planted in the reference of course {version}, and the first test that was red with it, on\nthe public seeds. The time is that of the rebuild and the tests until then. {caught} of {} are caught. Made by\n`cargo grade zoo --matrix`; [the bug zoo](zoo.md) says how.\n\n| bug | the mistake | caught by | seed | time |\n|---|---|---|---|---|\n",
+        count(findings.len(), "bug")
+    );
+    for finding in findings {
+        let mistake = bugs.iter().find(|b| b.id == finding.bug).map_or("", |b| b.mistake.as_str());
+        let (test, seed) = match &finding.fate {
+            Fate::Caught { test, seed, .. } => (format!("`{test}`"), seed.to_string()),
+            _ => ("**nobody**".to_owned(), String::new()),
+        };
+        text += &format!(
+            "| {} | {} | {test} | {seed} | {} |\n",
+            finding.bug,
+            mistake.replace('|', "\\|"),
+            seconds(finding.seconds)
+        );
+    }
+    text
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     /// The version of this format.

@@ -23,6 +23,13 @@ fn a_caught_bug_is_told_with_its_test_and_remembered() {
     let ran = course.grade(&["zoo", "--fresh", "--json", "out.json"]);
     assert!(!ran.ends(0).out.contains("known"), "{}", ran.out);
     assert!(course.read("out.json").contains(r#""fate": "caught""#));
+    course.grade(&["zoo", "--matrix", "matrix.md"]).ends(0);
+    let matrix = course.read("matrix.md");
+    assert!(
+        matrix
+            .contains("| 1-01 | It does something else. | `stage1::get::the_last_put_wins` | 1 |"),
+        "{matrix}"
+    );
     course.grade(&["zoo", "--list"]).ends(0).says("It does something else.").says("1 bug.");
     course.grade(&["zoo", "1-10"]).ends(2).complains("did you mean `1-01`?");
 }
