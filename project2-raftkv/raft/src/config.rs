@@ -40,6 +40,10 @@ pub struct Config {
     pub check_quorum: bool,
     /// Serve reads by the leader's lease (thesis 6.4.1). Needs `check_quorum`, on every node of the group.
     pub lease_read: bool,
+    /// *Seam.* How long ago, in ticks, this node may last have promised something that it does not know of. With leases on it
+    /// keeps silent until an election timeout has passed since. 0: it may be a restart; a driver that begins a node in the
+    /// middle of its own life knows better.
+    pub age: u64,
     /// *Seam.* What a configuration means by a majority. Asked at the start, at each restore and at each
     /// [`set_conf`](crate::RawNode::set_conf); [`Majority::of`] knows simple configurations, project 3
     /// brings the joint ones.
@@ -67,6 +71,7 @@ impl Config {
             pre_vote: false,
             check_quorum: false,
             lease_read: false,
+            age: 0,
             quorum: Majority::of,
             campaign_gate: None,
         }

@@ -14,7 +14,8 @@
 //!
 //! - Every node has CheckQuorum, or its silence was never promised.
 //! - The leader has committed *and applied* an entry of its term.
-//! - A node that restarts may have promised: it neither votes nor campaigns for one election timeout.
+//! - A node that restarts may have promised: it neither votes nor campaigns for one election timeout
+//!   ([`Config::age`](crate::Config::age) says of others that they are older).
 //! - A leader that tells another to campaign at once (MsgTimeoutNow) suspends its lease before: that campaign
 //!   is heard.
 

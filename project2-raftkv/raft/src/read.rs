@@ -104,7 +104,7 @@ impl Reads {
 
     /// Whether this node may have promised its silence in a life that it does not remember.
     pub(crate) fn may_have_promised(&self, config: &Config) -> bool {
-        config.lease_read && self.lease.age() < config.election_tick
+        config.lease_read && config.age + self.lease.age() < config.election_tick
     }
 }
 

@@ -38,11 +38,12 @@ pub trait Driven: Send + 'static {
     /// The store is broken, or the worker's disk.
     fn done(&mut self, done: Done<Self::JobDone>) -> Result<()>;
 
-    /// Carries out what the store wants done, in its order, until it wants nothing more.
+    /// Carries out what the store wants done, in its order, until it wants nothing more. It is so late; `idle`: nothing else
+    /// waits for the loop.
     ///
     /// # Errors
     /// The store is broken, or a worker is gone.
-    fn round(&mut self) -> Result<()>;
+    fn round(&mut self, now: Micros, idle: bool) -> Result<()>;
 
     /// Ends in order: everybody who waits is answered.
     ///
@@ -97,7 +98,7 @@ async fn run<D: Driven>(
                 break;
             }
         }
-        driven.round()?;
+        driven.round(now(), inputs.is_empty() && dones.is_empty())?;
         if !goes_on {
             return driven.close();
         }

@@ -12,11 +12,11 @@ use super::driver::{Driven, PATIENCE};
 use super::inputs::{Input, Inputs};
 use super::service::number;
 use super::transport::{Neighbours, Transport};
-use super::workers::Done;
+use super::workers::{Done, KvWriter};
 use crate::callback::callback;
 use crate::error::Error;
 use crate::peer::Micros;
-use crate::store::{Effect, JobDone, KvWrite, LogWrite, RegionJob, Request, answer};
+use crate::store::{Effect, JobDone, LogWrite, RegionJob, Request, answer};
 use crate::{Result, Store};
 
 /// What members learn from each other about their disks.
@@ -83,8 +83,10 @@ pub(super) struct Driver {
     pub(super) store: Store,
     pub(super) kv: Engine,
     pub(super) log: SyncSender<LogWrite>,
-    pub(super) data: SyncSender<KvWrite>,
+    pub(super) data: KvWriter,
     pub(super) region: SyncSender<Box<RegionJob>>,
+    /// Jobs that the region worker has.
+    pub(super) jobs: usize,
     pub(super) transport: Transport<Members>,
     /// All other members, and those that have accepted our disk.
     pub(super) others: BTreeSet<u64>,
@@ -106,18 +108,22 @@ impl Driver {
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Result<()> {
+    /// Returns whether a write of the data is done already.
+    fn carry_out(&mut self, effect: Effect, idle: bool) -> Result<bool> {
         let gone = || Error::System { doing: "hand on work", what: "a worker has ended".into() };
         match effect {
             Effect::Send(message) => self.transport.send(*message),
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
-            Effect::WriteKv(write) => self.data.send(write).map_err(|_| gone())?,
+            Effect::WriteKv(write) => return self.data.write(write, idle && self.jobs == 0),
             Effect::Answer(given) => answer(given, &self.kv)?,
             Effect::Met(callback, welcome) => callback.complete(welcome),
-            Effect::Region(job) => self.region.send(job).map_err(|_| gone())?,
+            Effect::Region(job) => {
+                self.jobs += 1;
+                self.region.send(job).map_err(|_| gone())?;
+            }
             Effect::Stream(stream) => self.transport.stream(*stream),
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -151,20 +157,30 @@ impl Driven for Driver {
         match done {
             Done::Log(result) => self.store.log_written(result?),
             Done::Kv(result) => result.and_then(|()| self.store.kv_written()),
-            Done::Job(done) => self.store.region_done(done),
+            Done::Job(done) => {
+                self.jobs -= 1;
+                self.store.region_done(done)
+            }
         }
     }
 
-    fn round(&mut self) -> Result<()> {
-        for effect in self.store.poll()? {
-            self.carry_out(effect)?;
+    fn round(&mut self, now: Micros, idle: bool) -> Result<()> {
+        self.store.set_now(now);
+        loop {
+            let mut written = false;
+            for effect in self.store.poll()? {
+                written |= self.carry_out(effect, idle)?;
+            }
+            if !written {
+                return Ok(());
+            }
+            self.store.kv_written()?;
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<()> {
         for effect in self.store.close() {
-            self.carry_out(effect)?;
+            self.carry_out(effect, false)?;
         }
         Ok(())
     }

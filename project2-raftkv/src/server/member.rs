@@ -20,9 +20,9 @@ use super::inputs::{Input, Inputs, TICK};
 use super::pd::{Facade, PeerTopology, Told};
 use super::service::{Fork, StoreService, between_stores};
 use super::transport::Transport;
-use super::workers::{Done, KV_QUEUE, REGION_QUEUE, log_writer, worker};
+use super::workers::{Done, KvWriter, REGION_QUEUE, log_writer, worker};
 use crate::error::Error;
-use crate::store::{KvWrite, RegionJob};
+use crate::store::RegionJob;
 use crate::{RaftStorage, Result, Store, store};
 
 /// How to start a [`Member`].
@@ -108,17 +108,16 @@ impl Member {
             // A new disk has nothing to say, and must be accepted first.
             transport.way(other);
         }
-        let (writes, reads) = (kv.clone(), kv.clone());
+        let scanned = kv.clone();
         let driver = Driver {
             store,
             log: log_writer(log, done.clone())?,
-            data: worker("kv writer", KV_QUEUE, done.clone(), move |write: KvWrite| {
-                Done::Kv(write.run(&writes))
-            })?,
+            data: KvWriter::start(kv.clone(), done.clone(), |_, _| ())?,
             region: worker("region worker", REGION_QUEUE, done, move |job: Box<RegionJob>| {
-                Done::Job(job.run(&reads))
+                Done::Job(job.run(&scanned))
             })?,
             kv,
+            jobs: 0,
             transport,
             others,
             accepted: BTreeSet::new(),

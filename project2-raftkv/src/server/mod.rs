@@ -12,7 +12,7 @@
 //! - `inputs`: the way into the loop.
 //! - `driver`: the loop. Takes what has come, all of it, makes one round, has its effects carried out in order.
 //! - `workers`: the log writer (everything that waits becomes one commit), and workers that do one thing after the other:
-//!   the kv writer, the region worker.
+//!   the kv writer (which lets the loop write what is small when nothing else is to be done), the region worker.
 //! - `transport`: to each other store a bounded queue and a connection of its own, so that a slow or dead one holds up
 //!   nobody; back-off between attempts; a snapshot on a stream of its own.
 //! - `service`: what other stores ask of us, and which service has a path.
@@ -58,4 +58,4 @@ pub use inputs::{Input, Inputs, TICK};
 pub use member::{Config, Member};
 pub use service::{Fork, StoreService, between_stores, number};
 pub use transport::{Neighbours, Transport};
-pub use workers::{Done, KV_QUEUE, REGION_QUEUE, log_writer, worker};
+pub use workers::{Done, KvWriter, REGION_QUEUE, log_writer, worker};

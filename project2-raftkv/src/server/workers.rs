@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use standalone::engine::{Durability, Engine};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Result;
 use crate::error::Error;
 use crate::log_store::{LogBatch, LogStore};
-use crate::store::LogWrite;
+use crate::store::{KvWrite, LogWrite};
 
 /// How many log writes may wait. Whatever waits is merged into one commit, so that this bounds memory, not speed.
 const LOG_QUEUE: usize = 64;
 
 /// How many writes of data may wait: the store asks for one at a time.
-pub const KV_QUEUE: usize = 1;
+const KV_QUEUE: usize = 1;
+
+/// Up to so many bytes of data are written by whoever asks, if nothing waits for it meanwhile.
+const SMALL_BYTES: u64 = 16 << 10;
 
 /// How many jobs may wait for the region worker.
 pub const REGION_QUEUE: usize = 64;
@@ -71,6 +76,54 @@ fn write_logs<J>(
         if done.send(Done::Log(result)).is_err() || failed {
             return;
         }
+    }
+}
+
+/// The writer of the data: a thread, or the loop itself.
+///
+/// With a thread the loop goes on while the data is written, which is what counts when there is much to do. With one
+/// client there is nothing else to do, and to hand a few bytes over and back costs more than to write them: two threads
+/// must wake up. So a small write that needs no fsync is done at once, if nothing waits for the loop.
+pub struct KvWriter {
+    kv: Engine,
+    queue: SyncSender<KvWrite>,
+}
+
+impl KvWriter {
+    /// Starts the thread. `took` is told how long each write took, and whether it was synced.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start<J: Send + 'static>(
+        kv: Engine,
+        done: UnboundedSender<Done<J>>,
+        took: impl Fn(Duration, Durability) + Send + 'static,
+    ) -> Result<Self> {
+        let engine = kv.clone();
+        let queue = worker("kv writer", KV_QUEUE, done, move |write: KvWrite| {
+            let began = Instant::now();
+            let done = write.run(&engine);
+            took(began.elapsed(), write.durability);
+            Done::Kv(done)
+        })?;
+        Ok(KvWriter { kv, queue })
+    }
+
+    /// Writes, or has it written: true if it is done already. `idle`: nothing waits for whoever asks, and nobody else
+    /// writes to this engine.
+    ///
+    /// # Errors
+    /// The disk's, or the writer has ended.
+    pub fn write(&self, write: KvWrite, idle: bool) -> Result<bool> {
+        let small = write.durability == Durability::None && write.batch.bytes() <= SMALL_BYTES;
+        if idle && small {
+            write.run(&self.kv)?;
+            return Ok(true);
+        }
+        let gone =
+            |_| Error::System { doing: "write the data", what: "its writer has ended".into() };
+        self.queue.send(write).map_err(gone)?;
+        Ok(false)
     }
 }
 

@@ -184,9 +184,9 @@ impl Store {
         Ok(())
     }
 
-    /// It is so late. A lease needs to know before a read relies on it: who was asleep for a while may have been replaced,
-    /// and its ticks do not say so.
-    fn set_now(&mut self, now: Micros) {
+    /// It is so late: to be said before [`poll`](Self::poll). A lease needs to know before a read relies on it: who was asleep
+    /// for a while may have been replaced, and its ticks do not say so.
+    pub fn set_now(&mut self, now: Micros) {
         self.now = self.now.max(now);
         let ticks = (self.now - self.began) / self.config.tick;
         self.peer.node_mut().set_now(ticks);

@@ -145,6 +145,7 @@ impl Running {
 
     fn handle(&mut self, event: Event, now: Micros) -> Result<()> {
         self.calls.set_now(now);
+        self.store.set_now(now);
         match event {
             // Nothing happens to a store that is looked at: what it would do belongs to its next event.
             Event::Open(_) | Event::Look => return Ok(()),

@@ -160,7 +160,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let nothing = Region { id: region, ..Default::default() };
         let apply = Apply::new(nothing, RaftApplyState::default(), self.admin());
         let life = self.new_life();
-        self.replicas.insert(region, Replica::new(peer, apply, life));
+        self.replicas.insert(region, Replica::new(peer, apply, life, self.now));
         tracing::info!(region, peer = me.id, "born, without data");
         Ok(())
     }

@@ -37,6 +37,8 @@ impl<N: MembershipNode> MultiStore<N> {
                 // R3: nobody hears of it before it is durable.
                 self.resting.synced = true;
                 replica.changing += 1;
+                // On another store the parts of a split may have leaders before they have one here.
+                replica.peer.node_mut().suspend_lease();
             }
             for outcome in &result.outcomes {
                 self.foresee(region, outcome);
@@ -106,6 +108,9 @@ impl<N: MembershipNode> MultiStore<N> {
             changed = true;
         }
         replica.changing -= u32::from(changed);
+        if changed && replica.changing == 0 {
+            replica.peer.node_mut().resume_lease();
+        }
         replica.peer.on_applied(result, &mut self.round);
         let doomed = replica.doomed && replica.changing == 0;
         for outcome in outcomes {
@@ -239,18 +244,18 @@ impl<N: MembershipNode> MultiStore<N> {
             None => self.log.state(region.id)?.unwrap_or_default(),
         };
         let asked = self.replicas.get_mut(&region.id).and_then(|blank| blank.asked.take());
-        self.close_peer(region.id);
-        self.tombstones.remove(&region.id);
         let promised: HardState = promised.hard_state.unwrap_or_default();
         let storage = peer_storage::born(self.log.clone(), region.clone(), promised);
         let state = *storage.raft_state();
         self.after_data.ops.push(LogOp::State { region: region.id, state });
         self.after_data.sync = true;
         let node = self.node(me.id, INIT_INDEX, storage)?;
+        self.close_peer(region.id);
+        self.tombstones.remove(&region.id);
         let peer = Peer::new(node, me, INIT_INDEX, self.hint_ticks());
         let apply = Apply::new(region.clone(), first_apply_state(), self.admin());
         let life = self.new_life();
-        let mut replica = Replica::new(peer, apply, life);
+        let mut replica = Replica::new(peer, apply, life, self.now);
         replica.size = size;
         replica.asked = asked;
         self.born.push((region.id, life, 0));

@@ -13,7 +13,9 @@ pub struct Config {
     /// The regions that exist before the first start, if the cluster begins on this store. A disk that is in use
     /// already ignores them.
     pub first_regions: Vec<Region>,
-    /// The consensus nodes; `id`, `applied` and `seed` are filled in for each.
+    /// The length of a tick. Leases are measured in time, not in the ticks that have come.
+    pub tick: Micros,
+    /// The consensus nodes; `id`, `applied`, `age` and `seed` are filled in for each.
     pub raft: raftcore::Config,
     /// When a log is cut.
     pub gc: GcLimits,
@@ -47,6 +49,7 @@ impl Config {
             store_id,
             cluster_id,
             first_regions: Vec::new(),
+            tick: base.tick,
             raft: base.raft,
             gc: base.gc,
             flush_every: base.flush_every,

@@ -237,12 +237,17 @@ impl<N: MembershipNode> MultiStore<N> {
         (!self.busy.is_empty() && !self.is_full()) || !self.round.answers.is_empty()
     }
 
+    /// It is so late: to be said before [`poll`](Self::poll). Leases need to know.
+    pub fn set_now(&mut self, now: Micros) {
+        self.now = self.now.max(now);
+    }
+
     /// Time has passed. Comes once per tick of the consensus nodes; `now` must not fall.
     ///
     /// # Errors
     /// The store is broken: drop it, and open another from what is durable.
     pub fn tick(&mut self, now: Micros) -> Result<()> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         self.ticks += 1;
         let regions: Vec<u64> = self.replicas.keys().copied().collect();
         for region in regions {

@@ -18,6 +18,7 @@ use proto::metapb::Region;
 use proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftLocalState, RegionLocalState, StoreIdent,
 };
+use raftcore::NOBODY;
 use raftkv::apply::Apply;
 use raftkv::log_store::{LogBatch, LogOp, LogStore};
 use raftkv::peer::{Micros, Peer, Round};
@@ -179,7 +180,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let node = self.node(me.id, apply_state.applied_index, storage)?;
         let peer = Peer::new(node, me, apply_state.applied_index, self.hint_ticks());
         let apply = Apply::new(region.clone(), apply_state, self.admin());
-        let mut replica = Replica::new(peer, apply, life);
+        let mut replica = Replica::new(peer, apply, life, self.now);
         // What the last life was about to remove, if it did not come to it.
         replica.gc_waits = Some(truncated).filter(|&index| index > INIT_INDEX);
         // To be measured.
@@ -190,7 +191,8 @@ impl<N: MembershipNode> MultiStore<N> {
         Ok(())
     }
 
-    /// A consensus node of this store.
+    /// A consensus node of this store. What may be promised in its region was promised before the store began, or by the
+    /// peer that still has its place.
     pub(super) fn node(
         &self,
         id: u64,
@@ -198,7 +200,10 @@ impl<N: MembershipNode> MultiStore<N> {
         storage: peer_storage::PeerStorage,
     ) -> Result<N> {
         let seed = self.config.raft.seed ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let config = raftcore::Config { id, applied, seed, ..self.config.raft.clone() };
+        let before = self.replicas.get(&storage.region().id);
+        let promised = before.is_some_and(|before| before.peer.status().leader_id != NOBODY);
+        let age = if promised { 0 } else { self.ticks };
+        let config = raftcore::Config { id, applied, seed, age, ..self.config.raft.clone() };
         Ok((self.make)(config, storage)?)
     }
 

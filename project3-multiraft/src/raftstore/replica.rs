@@ -38,6 +38,8 @@ pub(super) struct Replica<N: MembershipNode> {
     pub peer: Peer<N>,
     pub apply: Apply<RegionAdmin>,
     pub me: metapb::Peer,
+    /// When this life began. Its node counts from there.
+    pub began: Micros,
     /// Unique in the store's life: a peer that dies and one that is born in its place share neither.
     pub life: u64,
     /// The range that somebody's first message claimed for a region of which nothing is here yet.
@@ -79,12 +81,13 @@ pub(super) struct Replica<N: MembershipNode> {
 }
 
 impl<N: MembershipNode> Replica<N> {
-    pub fn new(peer: Peer<N>, apply: Apply<RegionAdmin>, life: u64) -> Self {
+    pub fn new(peer: Peer<N>, apply: Apply<RegionAdmin>, life: u64, began: Micros) -> Self {
         let (me, durable_applied) = (peer.me(), peer.applied());
         Replica {
             peer,
             apply,
             me,
+            began,
             life,
             claimed: Default::default(),
             asked: None,

@@ -54,6 +54,9 @@ impl<N: MembershipNode> MultiStore<N> {
 
     fn poll_region(&mut self, region: u64) -> Result<()> {
         while let Some(replica) = self.replicas.get_mut(&region) {
+            // Before a read relies on a lease. Ticks do not come while the region sleeps, or the process.
+            let now = (self.now - replica.began) / self.config.tick;
+            replica.peer.node_mut().set_now(now);
             let more = replica.peer.handle_ready(&mut self.round)?;
             if let Some(ready) = self.round.ready.take() {
                 self.readys.push((region, replica.life, ready));

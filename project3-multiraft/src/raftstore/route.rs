@@ -33,7 +33,7 @@ impl<N: MembershipNode> MultiStore<N> {
     /// # Errors
     /// The store is broken.
     pub fn request(&mut self, request: Request, now: Micros, deadline: Micros) -> Result<()> {
-        self.now = self.now.max(now);
+        self.set_now(now);
         let (region, held) = match request {
             Request::Write(request, callback) => {
                 let region = request.header.unwrap_or_default().region_id;

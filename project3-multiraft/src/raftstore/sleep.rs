@@ -78,6 +78,7 @@ impl<N: MembershipNode> Replica<N> {
         if self.sleep.asleep {
             // Who slept was silent, not down.
             self.heard.clear();
+            self.peer.node_mut().resume_lease();
         }
         self.sleep.wake();
     }
@@ -167,6 +168,8 @@ impl<N: MembershipNode> MultiStore<N> {
         let all = replica.peer.region().peers.iter().all(|p| p.id == me || agreed.contains(&p.id));
         if all && replica.leads() && is_quiet(replica) {
             replica.sleep.asleep = true;
+            // Nobody answers heartbeats that are not sent; and who wakes has no lease.
+            replica.peer.node_mut().suspend_lease();
             tracing::debug!(region, "sleeps");
         }
     }

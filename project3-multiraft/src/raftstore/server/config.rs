@@ -16,6 +16,7 @@ struct FileConfig {
     cache_mib: Option<usize>,
     split_mib: Option<u64>,
     log_entries: Option<u64>,
+    no_leases: Option<bool>,
     log: Option<String>,
 }
 
@@ -54,6 +55,10 @@ pub struct Flags {
     #[arg(long, value_name = "N")]
     pub log_entries: Option<u64>,
 
+    /// Ask a majority before each read, instead of relying on clocks that run about alike. The same on all stores
+    #[arg(long)]
+    pub no_leases: bool,
+
     /// What to log, to standard error [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -76,6 +81,8 @@ pub struct Settings {
     pub split_bytes: u64,
     /// At how many entries a log is cut.
     pub log_entries: u64,
+    /// Whether leaders read without asking anybody, for as long as nobody else can have been elected. The same on all stores.
+    pub leases: bool,
     /// What to log.
     pub log: String,
 }
@@ -91,6 +98,7 @@ impl Settings {
             cache_bytes: 64 << 20,
             split_bytes: 16 << 20,
             log_entries: 10_000,
+            leases: true,
             log: "info".into(),
         }
     }
@@ -126,6 +134,7 @@ impl Settings {
             cache_bytes: usize::try_from(cache).unwrap_or(usize::MAX),
             split_bytes: mib("split-mib", flags.split_mib.or(file.split_mib), usual.split_bytes)?,
             log_entries,
+            leases: !(flags.no_leases || file.no_leases.unwrap_or(false)),
             log: flags.log.or(file.log).unwrap_or(usual.log),
         })
     }

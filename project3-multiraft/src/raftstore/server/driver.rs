@@ -5,8 +5,8 @@ use std::sync::mpsc::SyncSender;
 use proto::metapb::Region;
 use proto::pdpb::{RegionHeartbeatResponse, SplitId};
 use raftkv::peer::Micros;
-use raftkv::server::{self, Done, Driven, Input, PATIENCE, Transport};
-use raftkv::store::{KvWrite, LogWrite, answer};
+use raftkv::server::{self, Done, Driven, Input, KvWriter, PATIENCE, Transport};
+use raftkv::store::{LogWrite, answer};
 use raftkv::{Error, Result};
 use standalone::engine::Engine;
 use tokio::sync::watch;
@@ -45,8 +45,10 @@ pub(super) struct Driver {
     pub(super) store: Store,
     pub(super) kv: Engine,
     pub(super) log: SyncSender<LogWrite>,
-    pub(super) data: SyncSender<KvWrite>,
+    pub(super) data: KvWriter,
     pub(super) region: SyncSender<Box<Job>>,
+    /// Jobs that the region worker has.
+    pub(super) jobs: usize,
     pub(super) transport: Transport<Stores>,
     pub(super) reports: Reports,
     pub(super) metrics: Metrics,
@@ -65,18 +67,22 @@ impl Driver {
         self.counts.send_replace(counts);
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Result<()> {
+    /// Returns whether a write of the data is done already.
+    fn carry_out(&mut self, effect: Effect, idle: bool) -> Result<bool> {
         let gone = || Error::System { doing: "hand on work", what: "a worker has ended".into() };
         match effect {
             Effect::Send(message) => self.transport.send(*message),
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
-            Effect::WriteKv(write) => self.data.send(write).map_err(|_| gone())?,
+            Effect::WriteKv(write) => return self.data.write(write, idle && self.jobs == 0),
             Effect::Answer(given) => answer(given, &self.kv)?,
-            Effect::Job(job) => self.region.send(job).map_err(|_| gone())?,
+            Effect::Job(job) => {
+                self.jobs += 1;
+                self.region.send(job).map_err(|_| gone())?;
+            }
             Effect::Stream(stream) => self.transport.stream(*stream),
             Effect::Scheduler(message) => self.reports.tell(*message),
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -111,11 +117,15 @@ impl Driven for Driver {
         match done {
             Done::Log(result) => self.store.log_written(result?),
             Done::Kv(result) => result.and_then(|()| self.store.kv_written()),
-            Done::Job(done) => self.store.job_done(done),
+            Done::Job(done) => {
+                self.jobs -= 1;
+                self.store.job_done(done)
+            }
         }
     }
 
-    fn round(&mut self) -> Result<()> {
+    fn round(&mut self, now: Micros, idle: bool) -> Result<()> {
+        self.store.set_now(now);
         loop {
             let effects = self.store.poll()?;
             if effects.is_empty() && !self.store.has_work() {
@@ -123,15 +133,19 @@ impl Driven for Driver {
             }
             #[expect(clippy::cast_precision_loss)] // a round has less than 2^52 effects
             self.metrics.round.observe(effects.len() as f64);
+            let mut written = false;
             for effect in effects {
-                self.carry_out(effect)?;
+                written |= self.carry_out(effect, idle)?;
+            }
+            if written {
+                self.store.kv_written()?;
             }
         }
     }
 
     fn close(&mut self) -> Result<()> {
         for effect in self.store.close() {
-            self.carry_out(effect)?;
+            self.carry_out(effect, false)?;
         }
         Ok(())
     }

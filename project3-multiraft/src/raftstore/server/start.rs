@@ -7,10 +7,10 @@ use std::sync::Arc;
 use raftkv::RaftStorage;
 use raftkv::observer::PeerObserver;
 use raftkv::server::{
-    self, Done, Fork, Input, KV_QUEUE, Opened, REGION_QUEUE, StoreService, Transport,
+    self, Done, Fork, Input, KvWriter, Opened, REGION_QUEUE, StoreService, TICK, Transport,
     between_stores, draw, log_writer, worker,
 };
-use raftkv::store::KvWrite;
+use standalone::engine::Durability;
 use standalone::server::Stop;
 use standalone::server::net::Listener;
 use tokio::net::TcpListener;
@@ -111,6 +111,8 @@ impl StoreServer {
         config.raft.seed = draw(id);
         config.raft.pre_vote = true;
         config.raft.check_quorum = true;
+        config.raft.lease_read = settings.leases;
+        config.tick = TICK;
         let (data, cache) = (&settings.data, settings.cache_bytes);
         let Opened { kv, log, mut store } = server::open(data, cache, |kv, log| {
             Store::open(kv, log.clone(), config.clone(), Node::new, 0)
@@ -126,14 +128,18 @@ impl StoreServer {
         let neighbours = Stores { me: id, pd: pd.clone() };
         let metrics = status::Metrics::new(id)?;
         let log = Arc::new(status::Timed { log, took: metrics.append.clone() });
-        let (scanned, written, took) = (kv.clone(), kv.clone(), metrics.apply.clone());
+        let scanned = kv.clone();
+        let (apply, flush) = (metrics.apply.clone(), metrics.flush.clone());
         let driver = Driver {
             store,
-            kv,
+            kv: kv.clone(),
+            jobs: 0,
             log: log_writer(log, done.clone())?,
-            data: worker("kv writer", KV_QUEUE, done.clone(), move |write: KvWrite| {
-                let _timer = took.start_timer();
-                Done::Kv(write.run(&written))
+            data: KvWriter::start(kv, done.clone(), move |took, durability| {
+                apply.observe(took.as_secs_f64());
+                if durability == Durability::Immediate {
+                    flush.observe(took.as_secs_f64());
+                }
             })?,
             region: worker("region worker", REGION_QUEUE, done, move |job: Box<Job>| {
                 Done::Job(job.run(&scanned))

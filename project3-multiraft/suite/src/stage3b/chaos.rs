@@ -55,7 +55,8 @@ fn moving() -> Box<dyn Dialect> {
     with(Pd::restless(Unrest { splits: false, ..RESTLESS }))
 }
 
-fn restless() -> Box<dyn Dialect> {
+/// One that cuts regions and moves their members.
+pub fn restless() -> Box<dyn Dialect> {
     with(Pd::restless(RESTLESS))
 }
 

@@ -309,6 +309,14 @@ impl City<'_, '_> {
         key: &[u8],
         leader: NodeId,
     ) -> Outcome<Option<bool>> {
+        let call = self.begin_get(leader, header, key);
+        let patience = 10 * SECOND;
+        self.world.run_until(patience, |world| world.ended(call).is_some())?;
+        Ok(self.found())
+    }
+
+    /// A read with this header that is on its way while the world goes on; one at a time.
+    pub fn begin_get(&mut self, to: NodeId, header: RaftRequestHeader, key: &[u8]) -> CallId {
         let context = Context {
             region_id: header.region_id,
             region_epoch: header.region_epoch,
@@ -322,9 +330,13 @@ impl City<'_, '_> {
         };
         self.pd.borrow_mut().command = Some(("RawGet".into(), request.encode_to_vec()));
         self.pd.borrow_mut().answered = None;
-        self.world.call(COMMANDER, Op::Get(b"~command".to_vec()), leader)?;
+        self.world.begin(COMMANDER, Op::Get(b"~command".to_vec()), to)
+    }
+
+    /// Whether the read has found something; `None` if it was not answered, or not here.
+    pub fn found(&self) -> Option<bool> {
         let answered = self.pd.borrow_mut().answered.take();
         let response = answered.and_then(|bytes| RawGetResponse::decode(&bytes[..]).ok());
-        Ok(response.filter(|r| r.region_error.is_none()).map(|r| !r.not_found))
+        response.filter(|r| r.region_error.is_none()).map(|r| !r.not_found)
     }
 }

@@ -14,8 +14,10 @@ pub struct StoreConfig {
     pub regions: Vec<Vec<u8>>,
     /// Ticks without a leader before a peer campaigns, at least.
     pub election_tick: u64,
-    /// PreVote and CheckQuorum. Extra credit: off in graded tests.
+    /// PreVote and CheckQuorum. Extra credit: off in graded tests, see [`with_extras`](crate::with_extras).
     pub disciplined: bool,
+    /// Reads by lease; needs `disciplined`. Off in graded tests.
+    pub lease_read: bool,
     /// A log is cut at so many applied entries ...
     pub gc_entries: u64,
     /// ... or at so many bytes.
@@ -59,7 +61,8 @@ impl StoreConfig {
             stores,
             regions: vec![first_region(members).encode_to_vec()],
             election_tick: 6,
-            disciplined: false,
+            disciplined: crate::with_extras(),
+            lease_read: false,
             gc_entries: 1_000,
             gc_bytes: 1 << 20,
             part_bytes: 256,

@@ -12,6 +12,7 @@ mod city;
 pub mod config;
 pub mod dialect;
 mod idle;
+mod leases;
 mod members;
 pub mod pd;
 mod serve;
@@ -23,12 +24,14 @@ use sim::harness::Test;
 
 /// The tests, in course order.
 pub fn tests() -> Vec<Test<Cluster>> {
+    let extra = if crate::with_extras() { leases::tests() } else { Vec::new() };
     [
         serve::tests(),
         members::tests(),
         split::tests(),
         behind::tests(),
         idle::tests(),
+        extra,
         chaos::tests(),
     ]
     .into_iter()

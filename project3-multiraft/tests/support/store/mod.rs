@@ -107,6 +107,8 @@ fn config(open: &Open) -> Config {
     config.raft.election_tick = wanted.election_tick;
     config.raft.pre_vote = wanted.disciplined;
     config.raft.check_quorum = wanted.disciplined;
+    config.raft.lease_read = wanted.lease_read;
+    config.tick = open.tick;
     config.gc = GcLimits { entries: wanted.gc_entries, bytes: wanted.gc_bytes };
     config.part_bytes = wanted.part_bytes;
     config.install_at_once = wanted.install_at_once;
@@ -154,6 +156,7 @@ impl Running {
 
     fn handle(&mut self, event: Event, now: Micros) -> Result<()> {
         self.calls.set_now(now);
+        self.store.set_now(now);
         match event {
             // Nothing happens to a store that is looked at: what it would do belongs to its next event.
             Event::Open(_) | Event::Look => return Ok(()),
