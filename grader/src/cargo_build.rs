@@ -13,10 +13,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::process;
 use crate::report::progress::Progress;
 use crate::workspace::Workspace;
 
@@ -38,6 +40,8 @@ pub struct Built {
     pub errors: Vec<Diagnostic>,
     /// Its warnings.
     pub warnings: Vec<Diagnostic>,
+    /// The build did not come to its own end: it took too long, or something killed it.
+    pub cut_short: bool,
 }
 
 /// What the compiler had to say, rendered for people.
@@ -92,6 +96,9 @@ impl Built {
         let own: Vec<_> = self.errors.iter().filter(|e| e.manifest == manifest).collect();
         let errors = if own.is_empty() { self.errors.iter().collect() } else { own };
         let Some(first) = errors.first() else {
+            if self.cut_short {
+                return "the build took too long, and was ended\n".into();
+            }
             return "cargo built everything but this, and did not say why\n".into();
         };
         let mut text = first.text.trim_end().to_owned() + "\n";
@@ -115,11 +122,26 @@ pub fn build(
     colours: bool,
     progress: &Progress,
 ) -> Result<Built> {
-    progress.phase("building", 0);
     let mut command = command(&workspace.root);
     if let Some(target) = &workspace.shared_target {
         command.env("CARGO_TARGET_DIR", target);
     }
+    build_with(command, wanted, colours, None, progress)
+}
+
+/// Builds with a command that stands for cargo: one in a sandbox, for instance. A build that takes longer than
+/// `backstop` is ended, with all its processes.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with(
+    mut command: Command,
+    wanted: &Wanted,
+    colours: bool,
+    backstop: Option<Duration>,
+    progress: &Progress,
+) -> Result<Built> {
+    progress.phase("building", 0);
     command.args(["build", "--no-default-features", "--keep-going"]);
     command.args(["--color", "never", "--message-format"]);
     command.arg(if colours { "json-diagnostic-rendered-ansi" } else { "json" });
@@ -132,6 +154,9 @@ pub fn build(
     for (package, binary) in &wanted.judges {
         command.args(["--package", package, "--bin", binary]);
     }
+    if backstop.is_some() {
+        process::own_group(&mut command);
+    }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -139,12 +164,30 @@ pub fn build(
         .spawn()
         .context("cargo cannot be started; is it on the PATH?")?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (built, told) = thread::scope(|scope| {
+    let (mut built, told, ended) = thread::scope(|scope| {
         let told = scope.spawn(|| stderr.map(|s| follow(s, progress)).unwrap_or_default());
-        let built = stdout.map(read_messages).unwrap_or_default();
-        (built, told.join().unwrap_or_default())
+        let built = scope.spawn(|| stdout.map(read_messages).unwrap_or_default());
+        let ended = match backstop {
+            None => child.wait().map(Some),
+            Some(backstop) => {
+                let ended = process::wait(&mut child, Instant::now() + backstop);
+                process::kill_group(&mut child);
+                ended
+            }
+        };
+        (built.join().unwrap_or_default(), told.join().unwrap_or_default(), ended)
     });
-    let status = child.wait().context("cargo cannot be waited for")?;
+    let Some(status) = ended.context("cargo cannot be waited for")? else {
+        child.wait().context("cargo cannot be waited for")?;
+        built.cut_short = true;
+        return Ok(built);
+    };
+    if !status.success() && built.errors.is_empty() && backstop.is_some() {
+        // Sources can make a compiler run out of what it may use; it is not the end of the class.
+        let text = format!("the build ended with {status}:\n{}", told.trim_end());
+        built.errors.push(Diagnostic { manifest: PathBuf::new(), text });
+        built.cut_short = true;
+    }
     if !status.success() && built.errors.is_empty() {
         bail!("cargo could not build ({status}):\n{}", told.trim_end());
     }

@@ -100,6 +100,8 @@ impl Programs {
             brief: false,
             trace: None,
             env: Vec::new(),
+            secret: false,
+            mute: false,
         }
     }
 

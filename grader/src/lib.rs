@@ -25,8 +25,7 @@
 //!   is the only evidence, and no student code can reach it through an ordinary door.
 //! - The grader leaves nothing behind outside `target/`.
 //!
-//! What is left out here, and comes with classes: sandboxes, hidden seeds, tripwires, other report
-//! formats (design section 7).
+//! A whole class is a crate of its own, `grader/class`: [`class`] hands over to it.
 
 #![deny(missing_docs)]
 
@@ -35,6 +34,7 @@ pub mod base;
 pub mod bughunt;
 pub mod cargo_build;
 pub mod check;
+pub mod class;
 pub mod cli;
 pub mod course;
 pub mod cut;

@@ -29,6 +29,10 @@ pub struct Job {
     pub trace: Option<PathBuf>,
     /// Variables for its environment.
     pub env: Vec<(String, String)>,
+    /// Tell the judge its seeds where other users of the machine cannot read them: not on its command line.
+    pub secret: bool,
+    /// Let the judge throw away all answers of the subject: a world in which nothing can be right.
+    pub mute: bool,
 }
 
 /// How to run tests.
@@ -48,7 +52,7 @@ pub struct Runner {
 }
 
 /// So many tests at the backstop, and the others are left out.
-const HANGING: usize = 4;
+pub const HANGING: usize = 4;
 
 impl Runner {
     /// Runs all jobs; the outcomes stand in the order of the jobs.
@@ -120,6 +124,9 @@ impl Runner {
             .args(arguments(job))
             .env("RUST_BACKTRACE", "0")
             .envs(job.env.iter().map(|(k, v)| (k, v)));
+        if let Some(whispered) = whispered(job) {
+            command.env(WHISPERED, whispered);
+        }
         let asked = Asked {
             test: &job.test,
             seeds: job.seeds.len(),
@@ -148,9 +155,10 @@ impl Runner {
 
 /// The command line of the test program or the judge.
 pub fn arguments(job: &Job) -> Vec<std::ffi::OsString> {
-    let seeds: Vec<String> = job.seeds.iter().map(u64::to_string).collect();
-    let mut arguments =
-        vec!["grade".into(), (&job.test).into(), "--seeds".into(), seeds.join(",").into()];
+    let mut arguments: Vec<std::ffi::OsString> = vec!["grade".into(), (&job.test).into()];
+    if !job.secret {
+        arguments.extend(["--seeds".into(), seeds(job).into()]);
+    }
     if let Some(subject) = &job.subject {
         arguments.push("--subject".into());
         arguments.push(subject.into());
@@ -163,6 +171,25 @@ pub fn arguments(job: &Job) -> Vec<std::ffi::OsString> {
         arguments.push("--brief".into());
     }
     arguments
+}
+
+/// The variable in which a judge finds more of its command line. The environment of a process is its user's own
+/// business; its command line is everybody's.
+const WHISPERED: &str = "TINYKV_JUDGE";
+
+fn whispered(job: &Job) -> Option<String> {
+    let mut words = Vec::new();
+    if job.secret {
+        words.push(format!("--seeds {}", seeds(job)));
+    }
+    if job.mute {
+        words.push("--mute".to_owned());
+    }
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn seeds(job: &Job) -> String {
+    job.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn shown(path: &Path) -> String {

@@ -8,7 +8,7 @@
 //! The source folders are replaced, not merged: the copy holds no line of the reference's solution
 //! that a submission could compile in by leaving a file out. Links are not followed.
 //!
-//! Left out until classes come: a sandbox round the build and the run (design section 7).
+//! There is no sandbox round the build and the run here: `cargo grade class` has one.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::tree;
 use crate::workspace::Workspace;
 
 /// No source file that a person wrote is larger.
-const LARGEST: u64 = 1 << 20;
+pub const LARGEST: u64 = 1 << 20;
 
 /// Makes the copy. Returns it, and what the reader should know about how it was made.
 ///

@@ -32,7 +32,7 @@ const TOP: &[&str] = &[
 
 /// What an author has and a student does not need, or must not have.
 const AUTHORS_ONLY: &[&str] =
-    &["docs/book", "grader/interop", "grader/oracle", "grader/tests", "grader/zoo"];
+    &["docs/book", "grader/class", "grader/interop", "grader/oracle", "grader/tests", "grader/zoo"];
 
 /// A tree of files in memory: path to content.
 pub type Files = BTreeMap<String, Vec<u8>>;

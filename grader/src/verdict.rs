@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::process::Finished;
 
 /// How a test ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The rule holds on all seeds.

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
-use crate::harness::panics;
+use crate::harness::{WHISPERED, panics};
 use crate::seam::{Answer, Protocol, Subject, read_frame, write_frame};
 
 /// A conversation with one living subject.
@@ -70,6 +70,9 @@ pub struct Process {
     pub program: PathBuf,
     /// Which of the program's suites is to be answered, by the module that its tests begin with (`stage3a`).
     pub suite: String,
+    /// A trap: the subject is asked as ever, and then whatever it answered is thrown away. In such a world a test of
+    /// what somebody does cannot pass, unless the verdict is not the judge's own.
+    pub mute: bool,
 }
 
 impl<P: Protocol> Launch<P> for Process {
@@ -79,6 +82,8 @@ impl<P: Protocol> Launch<P> for Process {
         };
         let mut child = Command::new(&self.program)
             .args(["subject", &self.suite])
+            // What was whispered to the judge is not for its subject.
+            .env_remove(WHISPERED)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -99,7 +104,8 @@ impl<P: Protocol> Launch<P> for Process {
                 }
             }
         });
-        Ok(Box::new(PipeLink::<P> { child, stdin: BufWriter::new(stdin), answers }))
+        let mute = self.mute;
+        Ok(Box::new(PipeLink::<P> { child, stdin: BufWriter::new(stdin), answers, mute }))
     }
 }
 
@@ -109,6 +115,7 @@ struct PipeLink<P: Protocol> {
     child: Child,
     stdin: BufWriter<ChildStdin>,
     answers: Receiver<Received<P>>,
+    mute: bool,
 }
 
 impl<P: Protocol> Link<P> for PipeLink<P> {
@@ -116,6 +123,7 @@ impl<P: Protocol> Link<P> for PipeLink<P> {
         // A broken pipe shows up as the end of the answers, with a better reason.
         let _ = write_frame(&mut self.stdin, &input);
         match self.answers.recv_timeout(ANSWER_BACKSTOP) {
+            Ok(Ok(Some(Answer::Effects(_)))) if self.mute => Ok(Vec::new()),
             Ok(Ok(Some(Answer::Effects(effects)))) => Ok(effects),
             Ok(Ok(Some(Answer::Panicked { message, at }))) => {
                 Err(Failure::Panicked { message, at })
@@ -152,7 +160,10 @@ fn describe_end(status: std::process::ExitStatus) -> Failure {
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt;
-        match status.signal() {
+        // Whoever starts the subject for us (a shell, a sandbox) tells its signal as a code above 128.
+        let told =
+            status.code().and_then(|code| code.checked_sub(128)).filter(|n| (1..=64).contains(n));
+        match status.signal().or(told) {
             Some(6) => {
                 return Failure::Ended {
                     how: "the subject's process aborted (SIGABRT); running out of its memory limit looks like this"

@@ -1,5 +1,6 @@
 //! The daily loop: grade, explain, replay, and the demo.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use crate::grade::{self, Graded, Options};
 use crate::holes::Holes;
 use crate::report::{Standing, explain, json, table};
 use crate::workspace::Workspace;
-use crate::{cargo_build, demo, lint, list, replay, submission, watch};
+use crate::{cargo_build, class, demo, lint, list, replay, submission, watch};
 
 /// Grading: what is done when no command is named.
 #[derive(Debug, Args)]
@@ -38,6 +39,9 @@ pub struct Grade {
     /// Grade the sources below this folder with our own tests
     #[arg(long, value_name = "DIR", requires = "judge", conflicts_with = "watch")]
     submission: Option<PathBuf>,
+    /// Grade each stage of the submission on the reference's earlier projects, too, in a sandbox
+    #[arg(long, requires = "submission", conflicts_with_all = ["test", "seed", "json"])]
+    isolate: bool,
     /// Grade again whenever a source file changes
     #[arg(long)]
     watch: bool,
@@ -57,6 +61,9 @@ pub struct Grade {
 
 impl Grade {
     pub(super) fn run(self, app: &App) -> Result<ExitCode> {
+        if self.isolate {
+            return class::hand_over(app, &self.isolated());
+        }
         let options = Options {
             stages: self.stages,
             test: self.test,
@@ -99,6 +106,25 @@ impl Grade {
             json::write(&graded.report, &file)?;
         }
         Ok(code(&graded.report))
+    }
+
+    /// What another program has to know about a submission that is graded on two bases.
+    fn isolated(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["one".into()];
+        arguments.extend(self.submission.iter().map(|path| path.clone().into()));
+        if !self.stages.is_empty() {
+            arguments.extend(["--stages".into(), self.stages.join(",").into()]);
+        }
+        if self.why_points {
+            arguments.push("--why-points".into());
+        }
+        let numbers = [("--jobs", self.jobs.map(|n| n as u64)), ("--backstop", self.backstop)];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                arguments.extend([name.into(), number.to_string().into()]);
+            }
+        }
+        arguments
     }
 }
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::class;
 use crate::limits::{self, Limits};
 use crate::report::Report;
 use crate::report::paint::Paint;
@@ -64,6 +65,7 @@ enum Command {
     Demo(grading::Demo),
     Sweep(author::Sweep),
     Zoo(author::Zoo),
+    Class(class::Class),
     #[command(name = limits::COMMAND, hide = true)]
     Limited(Limited),
 }
@@ -133,6 +135,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Demo(demo)) => demo.run(&app),
         Some(Command::Sweep(sweep)) => sweep.run(&app),
         Some(Command::Zoo(zoo)) => zoo.run(&app),
+        Some(Command::Class(class)) => class.run(&app),
         Some(Command::Limited(limited)) => Ok(limited.exec()),
     }
 }

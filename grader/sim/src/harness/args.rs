@@ -8,6 +8,8 @@ pub(super) enum Command {
         test: String,
         seeds: Vec<u64>,
         subject: Option<PathBuf>,
+        /// Throw away what the subject answers.
+        mute: bool,
         show: Show,
     },
     List,
@@ -33,16 +35,25 @@ pub(super) fn parse(args: impl Iterator<Item = String>) -> Command {
             Command::Subject(args.get(1).filter(|of| !of.is_empty()).cloned())
         }
         Some("tests") if args.len() == 1 => Command::List,
-        Some("grade") => grade(&args[1..]).unwrap_or_else(Command::Bad),
+        Some("grade") => grade(&whispered(&args[1..])).unwrap_or_else(Command::Bad),
         _ => Command::Libtest,
     }
+}
+
+/// A variable with more of the command line, for what other users of the machine must not read: seeds that are hidden,
+/// and that this is a trap.
+pub const WHISPERED: &str = "TINYKV_JUDGE";
+
+fn whispered(args: &[String]) -> Vec<String> {
+    let more = std::env::var(WHISPERED).unwrap_or_default();
+    args.iter().cloned().chain(more.split_whitespace().map(str::to_owned)).collect()
 }
 
 fn grade(args: &[String]) -> Result<Command, String> {
     let [test, options @ ..] = args else {
         return Err("grade needs the name of a test".into());
     };
-    let (mut seeds, mut subject, mut show) = (vec![1], None, Show::default());
+    let (mut seeds, mut subject, mut mute, mut show) = (vec![1], None, false, Show::default());
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let mut value = || options.next().ok_or(format!("{option} needs a value"));
@@ -51,10 +62,11 @@ fn grade(args: &[String]) -> Result<Command, String> {
             "--subject" => subject = Some(PathBuf::from(value()?)),
             "--trace" => show.trace = Some(PathBuf::from(value()?)),
             "--brief" => show.brief = true,
+            "--mute" => mute = true,
             _ => return Err(format!("what is {option:?}?")),
         }
     }
-    Ok(Command::Grade { test: test.clone(), seeds, subject, show })
+    Ok(Command::Grade { test: test.clone(), seeds, subject, mute, show })
 }
 
 fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {

@@ -28,7 +28,7 @@ use crate::link::{InProcess, Launch, Process, serve};
 use crate::seam::{Protocol, Subject};
 use crate::trace::first_difference;
 use args::Command;
-pub use args::Show;
+pub use args::{Show, WHISPERED};
 pub use run::{Findings, Run};
 
 /// One graded test: a rule, and a function that checks it through the seam.
@@ -93,10 +93,10 @@ pub fn run_suites(suites: Vec<Box<dyn Suite>>) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::Subject(of) => subject(&suites, of.as_deref()),
         Command::List => list(suites.iter().flat_map(|suite| suite.names())),
-        Command::Grade { subject: Some(_), .. } => {
-            args::usage("this is the test program: --subject is for the judge")
+        Command::Grade { subject: Some(_), .. } | Command::Grade { mute: true, .. } => {
+            args::usage("this is the test program: --subject and --mute are for the judge")
         }
-        Command::Grade { test, seeds, subject: None, show } => {
+        Command::Grade { test, seeds, subject: None, show, .. } => {
             first(suites.iter().map(|suite| suite.grade(&test, &seeds, None, &show)), &test)
         }
         Command::Bad(why) => args::usage(&why),
@@ -117,8 +117,8 @@ pub fn run_judge<P: Protocol>(tests: Vec<Test<P>>) -> ExitCode {
 pub fn run_judges(suites: &[Box<dyn Judged>]) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::List => list(suites.iter().flat_map(|suite| suite.names())),
-        Command::Grade { test, seeds, subject: Some(program), show } => {
-            let program = Some(program.as_path());
+        Command::Grade { test, seeds, subject: Some(path), mute, show } => {
+            let program = Some(Program { path: &path, mute });
             first(suites.iter().map(|suite| suite.grade(&test, &seeds, program, &show)), &test)
         }
         Command::Grade { subject: None, .. } => {
@@ -156,6 +156,15 @@ fn first(mut verdicts: impl Iterator<Item = Option<ExitCode>>, test: &str) -> Ex
     verdicts.find_map(|verdict| verdict).unwrap_or_else(unknown)
 }
 
+/// The subject of a judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// Its program.
+    pub path: &'a std::path::Path,
+    /// Its answers are thrown away (see [`Process::mute`]).
+    pub mute: bool,
+}
+
 /// The tests of one vocabulary, as a judge holds them.
 pub trait Judged {
     /// Each test's name and rule.
@@ -165,7 +174,7 @@ pub trait Judged {
         &self,
         test: &str,
         seeds: &[u64],
-        program: Option<&std::path::Path>,
+        program: Option<Program<'_>>,
         show: &Show,
     ) -> Option<ExitCode>;
     /// Whether the tests of `module` (`stage3a`) are here.
@@ -216,7 +225,7 @@ impl<P: Protocol, S: Subject<P> + 'static> Judged for Bound<P, S> {
         &self,
         test: &str,
         seeds: &[u64],
-        _: Option<&std::path::Path>,
+        _: Option<Program<'_>>,
         show: &Show,
     ) -> Option<ExitCode> {
         grade(&self.tests, test, seeds, &InProcess(self.make), show)
@@ -242,11 +251,11 @@ impl<P: Protocol> Judged for Unbound<P> {
         &self,
         test: &str,
         seeds: &[u64],
-        program: Option<&std::path::Path>,
+        program: Option<Program<'_>>,
         show: &Show,
     ) -> Option<ExitCode> {
-        let program = program?.to_owned();
-        let launch = Process { program, suite: suite_of(test).to_owned() };
+        let Program { path, mute } = program?;
+        let launch = Process { program: path.to_owned(), suite: suite_of(test).to_owned(), mute };
         grade(&self.tests, test, seeds, &launch, show)
     }
 }

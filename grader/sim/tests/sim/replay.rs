@@ -34,7 +34,8 @@ pub fn the_same_seed_is_the_same_run() {
 }
 
 pub fn a_pipe_changes_nothing() {
-    let process = Process { program: std::env::current_exe().unwrap(), suite: String::new() };
+    let process =
+        Process { program: std::env::current_exe().unwrap(), suite: String::new(), mute: false };
     assert_eq!(hash(&InProcess(Toy::default), 3), hash(&process, 3));
 }
 

@@ -53,8 +53,33 @@ fn main() -> ExitCode {
             Some(test) => grade(test, seeds),
             None => ExitCode::from(3),
         },
+        ["subject"] => subject(),
         _ => ExitCode::from(3),
     }
+}
+
+/// The judge's other end: a line a question, a line an answer.
+fn subject() -> ExitCode {
+    let mut store = Store::default();
+    for question in std::io::stdin().lines().map_while(Result::ok) {
+        let words: Vec<&str> = question.split(' ').collect();
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match words[..] {
+            ["put", key, value] => {
+                store.put(key, value);
+                "done".to_owned()
+            }
+            ["get", key] => store.get(key).map_or("none".to_owned(), |value| format!("some {value}")),
+            ["len"] => store.len().to_string(),
+            ["scan"] => store.scan().join(","),
+            _ => "what?".to_owned(),
+        }));
+        println!("{}", answer.unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or(panic.downcast_ref::<&str>().map(|s| s.to_string()));
+            format!("panic {}", message.unwrap_or_default().replace('\n', " "))
+        }));
+    }
+    ExitCode::SUCCESS
 }
 
 fn grade(test: &Test, seeds: &str) -> ExitCode {
