@@ -60,9 +60,13 @@ fn pages() -> Vec<String> {
     pages
 }
 
+/// The page for instructors, who have the whole repository.
+const INSTRUCTORS: &str = "docs/src/instructors.md";
+
 /// The sources of the grader that say what its command line takes.
 fn command_line() -> String {
-    let files = tree::rust_files(&root(), "grader/src").expect("the grader has sources");
+    let mut files = tree::rust_files(&root(), "grader/src").expect("the grader has sources");
+    files.extend(tree::rust_files(&root(), "grader/class/src").expect("so has its class"));
     let texts = files.iter().map(|file| read(file));
     texts.filter(|text| text.contains("use clap::")).collect::<Vec<_>>().join("\n")
 }
@@ -85,7 +89,8 @@ impl Names {
         let given: BTreeSet<String> = tree::read_course(&root()).unwrap().into_keys().collect();
         let source = |path: &str| path.ends_with(".rs") || path.ends_with(".proto");
         let mut words = BTreeSet::new();
-        for path in given.iter().filter(|path| source(path)) {
+        let class = tree::rust_files(&root(), "grader/class/src").unwrap();
+        for path in given.iter().chain(&class).filter(|path| source(path)) {
             for line in read(path).lines().filter(|line| !line.trim().starts_with("//")) {
                 words.extend(identifiers(line).map(str::to_owned));
             }
@@ -171,7 +176,7 @@ impl Names {
         let below = format!("{path}/");
         let a_student_has =
             self.given.contains(path) || self.given.iter().any(|f| f.starts_with(&below));
-        (page.starts_with("docs/") && !a_student_has)
+        (page.starts_with("docs/") && page != INSTRUCTORS && !a_student_has)
             .then(|| (format!("a student has no {path}"), "do not send readers of the book there"))
     }
 
