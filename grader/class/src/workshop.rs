@@ -466,10 +466,8 @@ fn below(
     let mut below = BTreeMap::<String, Vec<String>>::new();
     // Dependencies run one way, in course order.
     for package in &packages {
-        let named = manifest::dependencies(tree::text(
-            files,
-            &format!("{}/Cargo.toml", folders[*package]),
-        )?)?;
+        let named =
+            manifest::needs(tree::text(files, &format!("{}/Cargo.toml", folders[*package]))?);
         let mut all: Vec<String> = Vec::new();
         for earlier in packages.iter().filter(|p| named.iter().any(|name| name == *p)) {
             all.extend(below.get(*earlier).into_iter().flatten().cloned());
