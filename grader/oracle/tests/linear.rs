@@ -40,7 +40,7 @@ impl SequentialSpec for Key {
                 }
                 OpResult::Swapped { swapped, previous }
             }
-            Op::Scan { .. } => OpResult::Pairs(Vec::new()),
+            Op::Scan { .. } | Op::Txn(_) => OpResult::Pairs(Vec::new()),
         }
     }
 }

@@ -10,7 +10,8 @@
 //!   after its call, or never.
 //!
 //! Keys and values are bytes, shown as text where they are text. The vocabulary of operations is that of the raw
-//! API, and `Append`, which no raw API has and which shows duplicates better than anything else.
+//! API, and `Append`, which no raw API has and which shows duplicates better than anything else; and [`Op::Txn`], a
+//! whole transaction, which [`isolation`](crate::isolation) looks at.
 
 use std::fmt;
 
@@ -54,6 +55,52 @@ pub enum Op {
         /// The most pairs that may come.
         limit: u32,
     },
+    /// Do all of this at once, or nothing of it.
+    Txn(Vec<Micro>),
+}
+
+/// A step of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Micro {
+    /// Read a key.
+    Read(Bytes),
+    /// Read a list ([`elements`]) and write it with one more element, which nobody else ever appends to it.
+    Append(Bytes, Bytes),
+    /// Read a number (in decimal; an absent one is 0) and write the sum.
+    Add(Bytes, i64),
+}
+
+/// What stands between the elements of a list.
+const COMMA: u8 = b',';
+
+/// The elements of a list, as [`Micro::Append`] writes it.
+pub fn elements(list: &[u8]) -> Vec<&[u8]> {
+    if list.is_empty() { Vec::new() } else { list.split(|byte| *byte == COMMA).collect() }
+}
+
+impl Micro {
+    /// Its key.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Micro::Read(key) | Micro::Append(key, _) | Micro::Add(key, _) => key,
+        }
+    }
+
+    /// What it writes where `found` was; `None`: it only reads.
+    pub fn write(&self, found: Option<&[u8]>) -> Option<Bytes> {
+        let found = found.unwrap_or_default();
+        match self {
+            Micro::Read(_) => None,
+            Micro::Append(_, element) if found.is_empty() => Some(element.clone()),
+            Micro::Append(_, element) => Some([found, &[COMMA], element].concat()),
+            Micro::Add(_, amount) => Some((number(found) + amount).to_string().into_bytes()),
+        }
+    }
+}
+
+/// The number that [`Micro::Add`] writes; 0 for anything else.
+pub fn number(value: &[u8]) -> i64 {
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// What a client is told.
@@ -72,6 +119,8 @@ pub enum OpResult {
     },
     /// Of a scan.
     Pairs(Vec<(Bytes, Bytes)>),
+    /// Of a transaction that has committed: for each of its steps, what the key held after it.
+    Txn(Vec<Option<Bytes>>),
 }
 
 /// How an attempt ended.
@@ -141,13 +190,17 @@ impl Op {
             | Op::Delete(key)
             | Op::Cas { key, .. }
             | Op::Append(key, _) => Some(key),
-            Op::Scan { .. } => None,
+            Op::Scan { .. } | Op::Txn(_) => None,
         }
     }
 
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self, Op::Get(_) | Op::Scan { .. })
+        match self {
+            Op::Get(_) | Op::Scan { .. } => true,
+            Op::Txn(steps) => steps.iter().all(|step| matches!(step, Micro::Read(_))),
+            _ => false,
+        }
     }
 }
 
@@ -193,6 +246,20 @@ impl fmt::Display for Op {
             Op::Scan { start, end, limit } => {
                 write!(f, "scan [{}, {}) limit {limit}", plain(start), plain(end))
             }
+            Op::Txn(steps) => {
+                let steps: Vec<String> = steps.iter().map(Micro::to_string).collect();
+                write!(f, "transaction ({})", steps.join("; "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Micro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Micro::Read(key) => write!(f, "read {}", plain(key)),
+            Micro::Append(key, element) => write!(f, "append {} += {}", plain(key), plain(element)),
+            Micro::Add(key, amount) => write!(f, "add {} += {amount}", plain(key)),
         }
     }
 }
@@ -211,6 +278,11 @@ impl fmt::Display for OpResult {
             OpResult::Pairs(pairs) => {
                 let pairs: Vec<String> = pairs.iter().map(|(k, v)| pair(k, Some(v))).collect();
                 write!(f, "[{}]", pairs.join(", "))
+            }
+            OpResult::Txn(values) => {
+                let value = |v: &Option<Bytes>| v.as_deref().map_or("not found".into(), plain);
+                let values: Vec<String> = values.iter().map(value).collect();
+                write!(f, "committed ({})", values.join("; "))
             }
         }
     }

@@ -28,7 +28,7 @@
 //! - [`world`]: the loop that drives stores, network, disks, clocks and clients.
 //! - [`scenario`]: a random test in ten lines; [`shrink`] makes its failing plan shorter.
 //! - [`monitors`]: the properties of Raft, after every event; [`history`] and [`linear`]: what clients
-//!   were told, and whether one copy of the data could have said it.
+//!   were told, and whether one copy of the data could have said it; [`isolation`]: the same for transactions.
 //! - [`trace`]: what happened, as JSON lines and as a hash; [`coverage`]: what was exercised.
 //!
 //! # Invariants
@@ -51,6 +51,7 @@ pub mod executor;
 pub mod failure;
 pub mod harness;
 pub mod history;
+pub mod isolation;
 pub mod linear;
 pub mod link;
 pub mod monitors;

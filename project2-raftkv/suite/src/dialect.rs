@@ -72,6 +72,8 @@ impl Dialect for RawDialect {
                 };
                 ("RawScan".into(), request.encode_to_vec())
             }
+            // The raw API has none.
+            Op::Txn(_) => ("Txn".into(), Vec::new()),
         }
     }
 
@@ -96,6 +98,7 @@ impl Dialect for RawDialect {
                 let result = OpResult::Pairs(pairs.collect());
                 judge(r.region_error, &text.unwrap_or_default(), result)
             }),
+            Op::Txn(_) => return Answer::Nonsense("the raw API has no transactions".into()),
         };
         answer.unwrap_or_else(|e| Answer::Nonsense(format!("the response does not decode: {e}")))
     }

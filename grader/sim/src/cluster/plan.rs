@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::faults::{Chaos, TimedFault, between};
 use super::protocol::Micros;
 use super::setup::{MS, SECOND, Setup};
-use crate::history::Op;
+use crate::history::{Micro, Op};
 use crate::rng::Rng;
 
 /// One operation of one client.
@@ -47,6 +47,10 @@ pub struct Mix {
     pub appends: u32,
     /// Reads of a range.
     pub scans: u32,
+    /// Transactions that read lists, and append to them.
+    pub lists: u32,
+    /// Transactions that move money between two accounts, or look at all of them.
+    pub transfers: u32,
     /// How many keys the clients share. Few keys, many conflicts.
     pub keys: usize,
     /// Bytes of a value, at least: values are unique, and padded up to here.
@@ -55,12 +59,36 @@ pub struct Mix {
 
 impl Mix {
     /// Gets and puts, some deletes and compare-and-swaps, on eight keys.
-    pub const KV: Mix =
-        Mix { gets: 8, puts: 8, deletes: 1, cas: 3, appends: 0, scans: 0, keys: 8, value: 0 };
+    pub const KV: Mix = Mix { gets: 8, puts: 8, deletes: 1, cas: 3, ..Mix::NOTHING };
+    /// Transactions on five lists.
+    pub const LISTS: Mix = Mix { lists: 1, keys: 5, ..Mix::NOTHING };
+    /// Transactions on five accounts.
+    pub const BANK: Mix = Mix { transfers: 1, keys: 5, ..Mix::NOTHING };
+    const NOTHING: Mix = Mix {
+        gets: 0,
+        puts: 0,
+        deletes: 0,
+        cas: 0,
+        appends: 0,
+        scans: 0,
+        lists: 0,
+        transfers: 0,
+        keys: 8,
+        value: 0,
+    };
 
     /// Draws one operation. `number` makes its value unique: an answer then tells which write it saw.
     pub fn draw(&self, rng: &mut Rng, client: u64, number: usize) -> Op {
-        let weights = [self.gets, self.puts, self.deletes, self.cas, self.appends, self.scans];
+        let weights = [
+            self.gets,
+            self.puts,
+            self.deletes,
+            self.cas,
+            self.appends,
+            self.scans,
+            self.lists,
+            self.transfers,
+        ];
         let total: u32 = weights.iter().sum();
         let mut draw = rng.below(total as usize);
         let kind = weights.iter().position(|weight| {
@@ -68,6 +96,11 @@ impl Mix {
             draw = draw.saturating_sub(*weight as usize);
             here
         });
+        match kind {
+            Some(6) => return self.list(rng, client, number),
+            Some(7) => return self.transfer(rng),
+            _ => {}
+        }
         let key = key(rng.below(self.keys));
         let value = format!("{client}.{number}");
         let padded = format!("{value:.<width$}", width = self.value.max(value.len())).into_bytes();
@@ -89,6 +122,32 @@ impl Mix {
                 limit: 1 + u32::try_from(rng.below(self.keys)).unwrap_or(0),
             },
         }
+    }
+}
+
+impl Mix {
+    // One to four steps. An element names its transaction and its step, so that it is written once.
+    fn list(&self, rng: &mut Rng, client: u64, number: usize) -> Op {
+        let steps = (0..=rng.below(4)).map(|step| {
+            let key = key(rng.below(self.keys));
+            if rng.chance(50) {
+                Micro::Read(key)
+            } else {
+                Micro::Append(key, format!("{client}.{number}.{step}").into_bytes())
+            }
+        });
+        Op::Txn(steps.collect())
+    }
+
+    // What one account loses, another gets: the sum of all is always 0.
+    fn transfer(&self, rng: &mut Rng) -> Op {
+        if rng.chance(30) {
+            return Op::Txn((0..self.keys).map(|n| Micro::Read(key(n))).collect());
+        }
+        let from = rng.below(self.keys);
+        let amount = i64::try_from(1 + rng.below(9)).unwrap_or(1);
+        let to = (from + 1 + rng.below(self.keys.saturating_sub(1))) % self.keys.max(1);
+        Op::Txn(vec![Micro::Add(key(from), -amount), Micro::Add(key(to), amount)])
     }
 }
 

@@ -171,6 +171,8 @@ pub enum Channel {
     Snapshot,
     /// To and from a scheduler.
     Scheduler,
+    /// Between a client that is a node of the world itself, and the stores.
+    Client,
 }
 
 /// Which thread of a real store would do a job.
@@ -352,6 +354,7 @@ impl fmt::Display for Channel {
             Channel::Raft => "raft",
             Channel::Snapshot => "snapshot",
             Channel::Scheduler => "scheduler",
+            Channel::Client => "client",
         })
     }
 }

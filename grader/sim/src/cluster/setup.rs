@@ -123,6 +123,8 @@ impl Default for Limits {
 pub struct Setup {
     /// The stores, and how each is set up (opaque: between the suite and its subject).
     pub nodes: BTreeMap<NodeId, Vec<u8>>,
+    /// To whom clients speak; empty: to every store. (Some of the nodes may be no stores.)
+    pub doors: Vec<NodeId>,
     /// How often a store's timers are looked at.
     pub tick: Micros,
     /// The network, when no fault changes it.
@@ -144,6 +146,7 @@ impl Setup {
     pub fn new(count: u64, config: impl Fn(NodeId) -> Vec<u8>) -> Self {
         Setup {
             nodes: (1..=count).map(|node| (node, config(node))).collect(),
+            doors: Vec::new(),
             tick: 50 * MS,
             weather: Weather::CALM,
             times: Times::default(),
@@ -157,5 +160,10 @@ impl Setup {
     /// The ids of the stores.
     pub fn ids(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
+    }
+
+    /// To whom clients speak.
+    pub fn doors(&self) -> Vec<NodeId> {
+        if self.doors.is_empty() { self.ids() } else { self.doors.clone() }
     }
 }

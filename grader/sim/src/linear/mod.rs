@@ -15,7 +15,8 @@
 //!
 //! A violation names operations (`explain`): the one that cannot be, and the one that forbids it.
 //!
-//! Left out: weaker models (sequential, stale reads), and transactions, which have a checker of their own.
+//! Left out: weaker models (sequential, stale reads), and transactions, which have a checker of their own:
+//! [`isolation`](crate::isolation).
 
 mod explain;
 mod model;
@@ -91,6 +92,8 @@ fn gave_up(what: &str, budget: u64) -> Violation {
 // What can matter: it returned, or it may yet have had an effect.
 fn counts(op: &Operation) -> bool {
     match op.end {
+        // Has a checker of its own.
+        _ if matches!(op.op, Op::Txn(_)) => false,
         End::Returned(..) => true,
         End::Open => !op.op.is_read(),
         End::NeverHappened(..) => false,

@@ -126,7 +126,7 @@ impl World<'_, '_> {
         for planned in ops {
             let id = planned.client;
             if !self.clients.contains_key(&id) {
-                let ids = self.setup.ids();
+                let ids = self.setup.doors();
                 let first = Draw::of(self.run.seed, "first store", &[id])
                     .between((0, ids.len() as u64 - 1));
                 let target = ids[usize::try_from(first).unwrap_or_default()];
@@ -272,7 +272,7 @@ impl World<'_, '_> {
 
     fn goes_on(&mut self, id: u64, end: &CallEnd) {
         let rules = self.setup.clients;
-        let ids = self.setup.ids();
+        let ids = self.setup.doors();
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.call = None;
         let mut luck = Draw::of(self.run.seed, "retry", &[id, self.now]);

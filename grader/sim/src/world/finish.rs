@@ -12,9 +12,9 @@ use crate::cluster::plan::{Plan, PlannedOp};
 use crate::cluster::protocol::{Look, Micros, RegionView};
 use crate::cluster::setup::MS;
 use crate::failure::{Failure, Outcome};
-use crate::history::{End, Op, OpResult, at};
-use crate::linear;
+use crate::history::{End, Micro, Op, OpResult, at};
 use crate::trace::Event as Traced;
+use crate::{isolation, linear};
 
 // The clients that read everything at the end count from here.
 const READERS: u64 = 1_000;
@@ -52,10 +52,20 @@ impl World<'_, '_> {
         let keys: BTreeSet<Vec<u8>> =
             self.history.ops().iter().filter_map(|op| op.op.key().map(<[u8]>::to_vec)).collect();
         // Each by its own reader, one after the other: the first to fail is the one that is shown.
-        let reads: Vec<PlannedOp> = keys
+        let mut reads: Vec<PlannedOp> = keys
             .into_iter()
             .map(|key| PlannedOp { client: READERS, think: MS, op: Op::Get(key) })
             .collect();
+        // What transactions have left is one moment.
+        let steps = self.history.ops().iter().filter_map(|op| match &op.op {
+            Op::Txn(steps) => Some(steps),
+            _ => None,
+        });
+        let keys: BTreeSet<Vec<u8>> = steps.flatten().map(|step| step.key().to_vec()).collect();
+        if !keys.is_empty() {
+            let op = Op::Txn(keys.into_iter().map(Micro::Read).collect());
+            reads.push(PlannedOp { client: READERS, think: MS, op });
+        }
         self.begin_sessions(&reads, true);
         if !self.run_until(span, Self::well)? {
             return Err(self.hang("reads after the faults are not answered", span));
@@ -68,7 +78,8 @@ impl World<'_, '_> {
         self.trace.line(self.now, || Traced::Phase { name: name.to_owned() });
     }
 
-    /// Asks whether the history so far is linearizable. Short ones with scans are checked as a whole.
+    /// Asks whether the history so far is linearizable, and its transactions isolated. Short ones with scans are checked as
+    /// a whole.
     ///
     /// # Errors
     /// The violation, or [`Failure::Undecided`] when the checker gave up.
@@ -84,6 +95,7 @@ impl World<'_, '_> {
         } else {
             linear::check(&self.history, linear::BUDGET)
         };
+        let checked = checked.and_then(|()| isolation::check(&self.history, isolation::BUDGET));
         checked.map_err(|violation| {
             self.blamed = violation.ops;
             violation.failure

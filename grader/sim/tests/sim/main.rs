@@ -4,6 +4,7 @@
 mod bugs;
 mod chaos;
 mod directed;
+mod isolation;
 mod linear;
 mod monitors;
 mod program;
@@ -37,6 +38,22 @@ fn main() -> ExitCode {
     trials.extend(trials!(directed:
         a_test_drives_a_world_by_hand,
         a_definite_answer_leaves_no_trace_in_the_history,
+    ));
+    trials.extend(trials!(isolation:
+        serial_transactions_pass,
+        write_skew_passes,
+        a_lost_update,
+        a_torn_snapshot,
+        a_long_fork,
+        a_stale_read,
+        writes_and_information_in_a_circle,
+        an_aborted_read,
+        the_middle_of_a_transaction,
+        a_transaction_that_contradicts_itself,
+        values_from_nowhere_and_twice,
+        an_open_transaction_may_have_happened_or_not,
+        a_small_budget_says_unknown,
+        agrees_with_brute_force,
     ));
     trials.extend(trials!(linear:
         the_newer_value_is_named,

@@ -35,6 +35,7 @@ fn position(op: &Op) -> &[u8] {
         | Op::Delete(key)
         | Op::Cas { key, .. } => key,
         Op::Scan { start, .. } => start,
+        Op::Txn(_) => &[],
     }
 }
 
@@ -45,6 +46,7 @@ fn region_error(op: &Op, bytes: &[u8]) -> Option<errorpb::Error> {
         Op::Delete(_) => RawDeleteResponse::decode(bytes).ok()?.region_error,
         Op::Cas { .. } => RawCasResponse::decode(bytes).ok()?.region_error,
         Op::Scan { .. } => RawScanResponse::decode(bytes).ok()?.region_error,
+        Op::Txn(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use sim::cluster::protocol::{
     RegionView, Role, Status,
 };
 use sim::cluster::recorder::Recorder;
-use sim::history::{Op, OpResult};
+use sim::history::{Micro, Op, OpResult};
 use sim::seam::Subject;
 
 use super::raft::Raft;
@@ -261,6 +261,15 @@ impl Store {
 
 fn run(data: &mut BTreeMap<Vec<u8>, Vec<u8>>, op: &Op) -> OpResult {
     match op {
+        Op::Txn(steps) => {
+            let step = |step: &Micro| {
+                if let Some(new) = step.write(data.get(step.key()).map(Vec::as_slice)) {
+                    data.insert(step.key().to_vec(), new);
+                }
+                data.get(step.key()).cloned()
+            };
+            OpResult::Txn(steps.iter().map(step).collect())
+        }
         Op::Get(key) => OpResult::Value(data.get(key).cloned()),
         Op::Put(key, value) => {
             data.insert(key.clone(), value.clone());
