@@ -12,7 +12,10 @@ use sim::harness::{run_suites, suite};
 fn main() -> ExitCode {
     run_suites(vec![
         suite(multiraft_suite::stage3a::tests(), support::member::Member::default),
-        suite(multiraft_suite::stage3b::tests(), support::store::Life::default),
+        suite(
+            multiraft_suite::stage3b::tests(),
+            support::store::Life::<support::calls::Calls>::default,
+        ),
         suite(multiraft_suite::stage3c::tests(), support::scheduler::Placement::default),
     ])
 }

@@ -1,5 +1,6 @@
 //! What binds the suites to this crate: a subject for each vocabulary.
 
+pub mod calls;
 pub mod member;
 pub mod scheduler;
 pub mod store;

@@ -1,6 +1,6 @@
-//! The subject of stage 3B: one life of a store of many regions, answering the world.
+//! The subject of stage 3B: one life of a store of many regions, answering the world. Who serves its clients is handed in:
+//! project 4's tests put transactions on the same store.
 
-mod calls;
 mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +16,43 @@ use proto::metapb::Region;
 use proto::pdpb;
 use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
 use raftkv::log_store::{LogStore, RedbLog};
+use raftkv::observer::PeerObserver;
 use raftkv::peer::GcLimits;
-use raftkv::store::{KvWrite, LogWrite, SnapStream, answer};
+use raftkv::store::{KvWrite, LogWrite, Request, SnapStream, answer};
 use raftkv::{Error, Result};
 use redb::StorageBackend as _;
-use sim::cluster::protocol::{Channel, Cluster, Effect, Event, Input, Lane, Micros, Open, Status};
+use sim::cluster::protocol::{Channel, Cluster, Effect, Event, Input, Lane, Micros, Open};
 use sim::cluster::recorder::Recorder;
 use sim::seam::Subject;
 use standalone::engine::{CF_DEFAULT, Engine, Options};
 
-use calls::Calls;
 use look::inspect;
+
+/// Who serves a store's clients.
+pub trait Service {
+    /// For one life.
+    fn new(seed: u64) -> Self;
+    /// Who is told about leaders.
+    fn observer(&self) -> Option<Box<dyn PeerObserver>> {
+        None
+    }
+    /// The store's clock.
+    fn set_now(&mut self, now: Micros);
+    /// Begins a call; it goes on in [`Service::run`].
+    fn begin(&mut self, id: u64, method: &str, bytes: &[u8], deadline: Micros);
+    /// A message that is neither Raft's nor the scheduler's.
+    fn message(&mut self, from: u64, bytes: &[u8]) {
+        let _ = (from, bytes);
+    }
+    /// Lets handlers go on until all of them wait.
+    fn run(&mut self);
+    /// What handlers have asked of the store, and until when.
+    fn take_asked(&self) -> Vec<(Request, Micros)>;
+    /// Answers and messages that are ready.
+    fn take_effects(&mut self) -> Vec<Effect>;
+    /// Answers to those whose patience is over.
+    fn take_overdue(&mut self, now: Micros) -> Vec<Effect>;
+}
 
 /// Work that the world has not let happen yet.
 enum Job {
@@ -37,26 +63,32 @@ enum Job {
 }
 
 /// A life, from its `Open` on.
-#[derive(Default)]
-pub struct Life {
-    running: Option<Running>,
+pub struct Life<S> {
+    running: Option<Running<S>>,
     recorder: Recorder,
     stopped: Option<String>,
     /// Regions that the world was shown.
     shown: BTreeSet<u64>,
 }
 
-struct Running {
+impl<S> Default for Life<S> {
+    fn default() -> Self {
+        let (recorder, shown) = (Recorder::default(), BTreeSet::new());
+        Life { running: None, recorder, stopped: None, shown }
+    }
+}
+
+struct Running<S> {
     store: Store,
     kv: Engine,
     log: Arc<dyn LogStore>,
-    calls: Calls,
+    calls: S,
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
     recorder: Recorder,
 }
 
-impl Subject<Cluster> for Life {
+impl<S: Service> Subject<Cluster> for Life<S> {
     fn handle(&mut self, input: Input) -> Vec<Effect> {
         let done = match input.event {
             Event::Open(open) => {
@@ -141,16 +173,19 @@ fn note_whole(recorder: &Recorder) -> std::io::Result<()> {
     Ok(())
 }
 
-impl Running {
-    fn open(open: &Open, now: Micros, recorder: Recorder) -> Result<Running> {
+impl<S: Service> Running<S> {
+    fn open(open: &Open, now: Micros, recorder: Recorder) -> Result<Self> {
         forget_half_made(&recorder);
         let kv = engine(&recorder, "kv.redb", None)?;
         let log = RedbLog::new(engine(&recorder, "raft.redb", Some(vec![CF_DEFAULT]))?);
         let log: Arc<dyn LogStore> = Arc::new(log);
-        let store = Store::open(&kv, log.clone(), config(open), Node::new, now)?;
+        let mut store = Store::open(&kv, log.clone(), config(open), Node::new, now)?;
         let failed = |e: std::io::Error| Error::System { doing: "start", what: e.to_string() };
         note_whole(&recorder).map_err(failed)?;
-        let (calls, jobs) = (Calls::new(open.seed), BTreeMap::new());
+        let (calls, jobs) = (S::new(open.seed), BTreeMap::new());
+        if let Some(observer) = calls.observer() {
+            store.observe(observer);
+        }
         Ok(Running { store, kv, log, calls, jobs, next_job: 0, recorder })
     }
 
@@ -160,7 +195,7 @@ impl Running {
         match event {
             // Nothing happens to a store that is looked at: what it would do belongs to its next event.
             Event::Open(_) | Event::Look => return Ok(()),
-            Event::Unreachable { channel: Channel::Scheduler, .. } => {}
+            Event::Unreachable { channel: Channel::Scheduler | Channel::Client, .. } => {}
             Event::Tick => self.store.tick(now)?,
             Event::Message { from, channel, bytes } => {
                 self.message(from, channel, &Bytes::from(bytes.into_vec()))?;
@@ -174,9 +209,8 @@ impl Running {
             Event::FailDisk { file, call, nth } => self.recorder.fail(&file, call, nth),
         }
         self.go_on(now)?;
-        for id in self.calls.take_overdue(now) {
-            let status = Status { definite: false, text: "no answer in time".into() };
-            self.recorder.note(Effect::Reply { id, result: Err(status) });
+        for effect in self.calls.take_overdue(now) {
+            self.recorder.note(effect);
         }
         Ok(())
     }
@@ -194,7 +228,7 @@ impl Running {
                 Ok(message) if sent_by(&message) => self.store.message(message),
                 _ => Ok(()),
             },
-            Channel::Scheduler => {
+            Channel::Scheduler if from == SCHEDULER => {
                 match FromScheduler::decode(bytes) {
                     Some(FromScheduler::Operator(bytes)) => {
                         if let Ok(operator) = pdpb::RegionHeartbeatResponse::decode(&bytes[..]) {
@@ -210,6 +244,10 @@ impl Running {
                     }
                     None => {}
                 }
+                Ok(())
+            }
+            Channel::Scheduler | Channel::Client => {
+                self.calls.message(from, bytes);
                 Ok(())
             }
         }
@@ -298,8 +336,8 @@ impl Running {
     }
 
     fn reply(&mut self) {
-        for (id, result) in self.calls.take_ended() {
-            self.recorder.note(Effect::Reply { id, result });
+        for effect in self.calls.take_effects() {
+            self.recorder.note(effect);
         }
     }
 }

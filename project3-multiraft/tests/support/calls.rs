@@ -13,12 +13,14 @@ use raftkv::callback::callback;
 use raftkv::storage::{Inbox, RaftStorage};
 use raftkv::store::Request;
 use serde_bytes::ByteBuf;
-use sim::cluster::protocol::{Micros, Status};
+use sim::cluster::protocol::{Effect, Micros, Status};
 use sim::executor::Executor;
 use standalone::clock::{Clock, UnixSeconds};
 use standalone::latches::Latches;
 use standalone::raw::{RawApi, Response, respond};
 use standalone::{Error, Result};
+
+use super::store::Service;
 
 type Asked = Arc<Mutex<Vec<(Request, Micros)>>>;
 type Outcome = (u64, std::result::Result<ByteBuf, Status>);
@@ -56,8 +58,8 @@ pub struct Calls {
     open: BTreeMap<u64, Micros>,
 }
 
-impl Calls {
-    pub fn new(seed: u64) -> Self {
+impl Service for Calls {
+    fn new(seed: u64) -> Self {
         Calls {
             executor: Executor::new(seed),
             latches: Latches::new(),
@@ -68,12 +70,11 @@ impl Calls {
         }
     }
 
-    pub fn set_now(&self, now: Micros) {
+    fn set_now(&mut self, now: Micros) {
         self.clock.0.store(now / 1_000_000, Ordering::Relaxed);
     }
 
-    /// Begins a call; it goes on in [`Calls::run`].
-    pub fn begin(&mut self, id: u64, method: &str, bytes: &[u8], deadline: Micros) {
+    fn begin(&mut self, id: u64, method: &str, bytes: &[u8], deadline: Micros) {
         let desk = Desk { asked: self.asked.clone(), deadline };
         let storage = Arc::new(RaftStorage::new(desk));
         let api = RawApi::new(storage, self.latches.clone(), self.clock.clone());
@@ -109,6 +110,34 @@ impl Calls {
         );
     }
 
+    fn run(&mut self) {
+        self.executor.run(1_000_000);
+    }
+
+    fn take_asked(&self) -> Vec<(Request, Micros)> {
+        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    // A call that was answered before gets no second answer.
+    fn take_effects(&mut self) -> Vec<Effect> {
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = ended.into_iter().filter(|(id, _)| self.open.remove(id).is_some());
+        ended.map(|(id, result)| Effect::Reply { id, result }).collect()
+    }
+
+    // Their handlers go on: a write that was begun must end, and holds its latches until then.
+    fn take_overdue(&mut self, now: Micros) -> Vec<Effect> {
+        let late: Vec<u64> =
+            self.open.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect();
+        let too_late = |id: &u64| {
+            let status = Status { definite: false, text: "no answer in time".into() };
+            Effect::Reply { id: *id, result: Err(status) }
+        };
+        late.iter().filter(|id| self.open.remove(id).is_some()).map(too_late).collect()
+    }
+}
+
+impl Calls {
     fn command(&mut self, id: u64, bytes: &[u8], deadline: Micros) {
         let request = match RaftCmdRequest::decode(bytes) {
             Ok(request) => Box::new(request),
@@ -140,33 +169,6 @@ impl Calls {
     fn end(&mut self, id: u64, why: &str) {
         let status = Status { definite: true, text: why.to_owned() };
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((id, Err(status)));
-    }
-
-    /// Lets handlers go on until all of them wait.
-    pub fn run(&mut self) {
-        self.executor.run(1_000_000);
-    }
-
-    /// What handlers have asked of the store.
-    pub fn take_asked(&self) -> Vec<(Request, Micros)> {
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The answers that are ready. A call that was answered before gets no second one.
-    pub fn take_ended(&mut self) -> Vec<Outcome> {
-        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
-        ended.into_iter().filter(|(id, _)| self.open.remove(id).is_some()).collect()
-    }
-
-    /// The calls whose client's patience is over. Their handlers go on: a write that was begun must end, and holds its
-    /// latches until then.
-    pub fn take_overdue(&mut self, now: Micros) -> Vec<u64> {
-        let late: Vec<u64> =
-            self.open.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect();
-        for id in &late {
-            self.open.remove(id);
-        }
-        late
     }
 }
 
