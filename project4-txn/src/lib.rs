@@ -11,6 +11,7 @@
 //! - [`TxnApi`]: what stands round a command: latches, the storage, waiting for locks.
 //! - [`concurrency`]: `max_ts`, so that a store may choose commit timestamps by itself.
 //! - [`lock_wait`]: who waits for whom.
+//! - [`client`] (4D): the other half, which begins, commits, and cleans up after others.
 //! - `server` (feature `server`): gRPC, threads, clocks, and the binary `tinykv`.
 //!
 //! # Two transfers
@@ -35,6 +36,7 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod client;
 pub mod commands;
 pub mod concurrency;
 mod error;

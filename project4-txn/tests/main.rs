@@ -7,6 +7,12 @@ mod support;
 
 use std::process::ExitCode;
 
+use sim::harness::{run_suites, suite};
+
 fn main() -> ExitCode {
-    sim::harness::run_tests(txn_suite::tests(), support::subject::Store::default)
+    run_suites(vec![
+        suite(txn_suite::tests(), support::subject::Store::default),
+        suite(txn_suite::parts4d::tests(), support::coordinator::Desk::default),
+        suite(txn_suite::stage4d::tests(), support::town::Node::default),
+    ])
 }

@@ -9,13 +9,18 @@
 //! - [`rows`]: what lies in the three column families, in TiKV's bytes, and how it is shown to people. Written a
 //!   second time, so that a mistake in the crate is not its own witness.
 //! - [`world`]: what the tests hold in their hands: a store that can be asked, looked into, crashed and restarted.
-//! - [`stage4a`]: the tests, a module per subject. Each one's doc comment is the long form of its failure text.
+//! - [`stage4a`] to [`stage4c`]: the tests, a module per subject. Each one's doc comment is the long form of its failure
+//!   text.
+//! - [`parts4d`]: the client's half, with the judge in the place of all stores; its vocabulary is its own.
+//! - [`stage4d`]: clients, stores and a scheduler in one simulated world (`sim::world`).
 
+pub mod parts4d;
 pub mod protocol;
 pub mod rows;
 pub mod stage4a;
 pub mod stage4b;
 pub mod stage4c;
+pub mod stage4d;
 pub mod world;
 
 use protocol::Txn;

@@ -218,7 +218,12 @@ fn ask(reader: &MvccReader, key: &[u8], question: Question) -> Result<Fact> {
     })
 }
 
-async fn call(api: &TxnApi<Tricky>, method: &str, request: &[u8]) -> standalone::Result<ByteBuf> {
+/// Serves a call by its name.
+pub async fn call<S: Storage>(
+    api: &TxnApi<S>,
+    method: &str,
+    request: &[u8],
+) -> standalone::Result<ByteBuf> {
     macro_rules! dispatch {
         ($($name:literal => $handler:ident),+ $(,)?) => {
             match method {

@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use sim::harness::{judged, run_judges};
+
 fn main() -> ExitCode {
-    sim::harness::run_judge(txn_suite::tests())
+    run_judges(&[
+        judged(txn_suite::tests()),
+        judged(txn_suite::parts4d::tests()),
+        judged(txn_suite::stage4d::tests()),
+    ])
 }
