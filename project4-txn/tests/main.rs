@@ -12,6 +12,7 @@ use sim::harness::{run_suites, suite};
 fn main() -> ExitCode {
     run_suites(vec![
         suite(txn_suite::tests(), support::subject::Store::default),
+        suite(txn_suite::raft4c::tests(), support::town::Node::default),
         suite(txn_suite::parts4d::tests(), support::coordinator::Desk::default),
         suite(txn_suite::stage4d::tests(), support::town::Node::default),
     ])

@@ -11,11 +11,13 @@
 //! - [`world`]: what the tests hold in their hands: a store that can be asked, looked into, crashed and restarted.
 //! - [`stage4a`] to [`stage4c`]: the tests, a module per subject. Each one's doc comment is the long form of its failure
 //!   text.
+//! - [`raft4c`]: the commands of 4A to 4C on many replicas.
 //! - [`parts4d`]: the client's half, with the judge in the place of all stores; its vocabulary is its own.
 //! - [`stage4d`]: clients, stores and a scheduler in one simulated world (`sim::world`).
 
 pub mod parts4d;
 pub mod protocol;
+pub mod raft4c;
 pub mod rows;
 pub mod stage4a;
 pub mod stage4b;

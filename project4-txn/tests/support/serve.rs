@@ -8,7 +8,7 @@ use proto::kvrpcpb::{Context, GcRequest};
 use raftkv::observer::{PeerObserver, PeerView};
 use raftkv::storage::{Inbox, RaftStorage};
 use raftkv::store::Request;
-use sim::cluster::protocol::{Channel, Effect, Micros};
+use sim::cluster::protocol::{Channel, Effect, Micros, Status};
 use sim::executor::Executor;
 use standalone::latches::Latches;
 use txn::{Concurrency, TxnApi};
@@ -90,6 +90,8 @@ pub struct Served {
     asked_at: Micros,
     collected_at: Micros,
     next_id: u64,
+    /// Calls of the judge's that have no answer yet, and until when they must have one.
+    open: BTreeMap<u64, Micros>,
     ready: Arc<Mutex<Vec<Effect>>>,
 }
 
@@ -111,6 +113,7 @@ impl Service for Served {
             asked_at: 0,
             collected_at: 0,
             next_id: 0,
+            open: BTreeMap::new(),
             ready: Arc::default(),
         }
     }
@@ -136,8 +139,16 @@ impl Service for Served {
         }
     }
 
-    fn begin(&mut self, id: u64, _: &str, _: &[u8], _: Micros) {
-        panic!("the world asks a store for {id}: clients speak to doors");
+    fn begin(&mut self, id: u64, method: &str, bytes: &[u8], deadline: Micros) {
+        let (api, ready) = (self.api.clone(), self.ready.clone());
+        let (method, bytes) = (method.to_owned(), bytes.to_vec());
+        self.open.insert(id, deadline);
+        self.executor.spawn(async move {
+            let result = call(&api, &method, &bytes).await;
+            let result = result
+                .map_err(|error| Status { definite: error.is_definite(), text: error.to_string() });
+            lock(&ready).push(Effect::Reply { id, result });
+        });
     }
 
     fn message(&mut self, from: u64, bytes: &[u8]) {
@@ -171,12 +182,26 @@ impl Service for Served {
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut *lock(&self.ready))
+        let mut ready = std::mem::take(&mut *lock(&self.ready));
+        // A call that was answered before gets no second answer.
+        ready.retain(|effect| match effect {
+            Effect::Reply { id, .. } => self.open.remove(id).is_some(),
+            _ => true,
+        });
+        ready
     }
 
-    fn take_overdue(&mut self, _: Micros) -> Vec<Effect> {
-        // Doors have their own clocks.
-        Vec::new()
+    // Only of those whom the judge asks itself: doors have their own clocks.
+    fn take_overdue(&mut self, now: Micros) -> Vec<Effect> {
+        let late = |(id, deadline): (&u64, &Micros)| (*deadline <= now).then_some(*id);
+        let late: Vec<u64> = self.open.iter().filter_map(late).collect();
+        let mut effects = Vec::new();
+        for id in late {
+            self.open.remove(&id);
+            let status = Status { definite: false, text: "no answer in time".into() };
+            effects.push(Effect::Reply { id, result: Err(status) });
+        }
+        effects
     }
 }
 

@@ -33,12 +33,18 @@ pub(super) struct Txn<'h> {
 }
 
 impl<'h> Txn<'h> {
-    /// All of a history.
+    /// All of a history. Keys that somebody adds numbers to are no lists.
     pub fn all(history: &'h History) -> Vec<Txn<'h>> {
-        history.ops().iter().filter_map(Txn::of).collect()
+        let steps = history.ops().iter().filter_map(|op| match &op.op {
+            Op::Txn(steps) => Some(steps),
+            _ => None,
+        });
+        let numbers: BTreeSet<&[u8]> =
+            steps.flatten().filter(|step| matches!(step, Micro::Add(..))).map(Micro::key).collect();
+        history.ops().iter().filter_map(|op| Txn::of(op, &numbers)).collect()
     }
 
-    fn of(op: &'h Operation) -> Option<Txn<'h>> {
+    fn of(op: &'h Operation, numbers: &BTreeSet<&[u8]>) -> Option<Txn<'h>> {
         let Op::Txn(steps) = &op.op else { return None };
         let (fate, results) = match &op.end {
             End::Returned(at, OpResult::Txn(results)) => (Fate::Committed(*at), Some(results)),
@@ -48,6 +54,9 @@ impl<'h> Txn<'h> {
         let (appends, reads) = (BTreeMap::new(), BTreeMap::new());
         let mut txn = Txn { op, fate, appends, reads, inside: None };
         for (at, step) in steps.iter().enumerate() {
+            if numbers.contains(step.key()) {
+                continue;
+            }
             let (key, appended) = match step {
                 Micro::Read(key) => (&key[..], None),
                 Micro::Append(key, element) => (&key[..], Some(&element[..])),

@@ -36,7 +36,7 @@ use lists::{Lists, Txn};
 /// Orders that one check may try.
 pub const BUDGET: u64 = 10_000;
 
-/// Checks the transactions of a history that read and append lists; others are passed over.
+/// Checks the transactions of a history, as far as they read lists and append to them; numbers are passed over.
 ///
 /// # Errors
 /// A [`Violation`] that names the transactions; its failure is [`Failure::Undecided`] when the budget ran out.

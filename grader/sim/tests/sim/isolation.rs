@@ -1,9 +1,14 @@
 //! The checker of snapshot isolation: every anomaly is found and named, and what is allowed passes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sim::failure::Failure;
 use sim::history::{History, Micro, Op, OpResult};
 use sim::isolation::{BUDGET, check};
 use sim::rng::Rng;
+
+/// Keys and what they hold.
+type Data = BTreeMap<Vec<u8>, Vec<u8>>;
 
 type Step = (&'static str, &'static str, &'static str);
 
@@ -27,7 +32,9 @@ fn add(history: &mut History, T(client, (from, to), list): &T) {
 
 fn history(all: &[T]) -> History {
     let mut history = History::default();
-    all.iter().for_each(|t| add(&mut history, t));
+    for txn in all {
+        add(&mut history, txn);
+    }
     history
 }
 
@@ -56,6 +63,14 @@ pub fn write_skew_passes() {
         T(3, (20, 30), &[("x", "", "2"), ("y", "", "1")]),
     ];
     check(&history(&all), BUDGET).unwrap();
+}
+
+pub fn numbers_are_no_lists() {
+    let mut history = history(&[T(1, (20, 30), &[("n", "", "7"), ("x", "", "")])]);
+    let op = Op::Txn(vec![Micro::Add(b"n".to_vec(), 7)]);
+    let id = history.begin(2, 1, op, 0);
+    history.returned(id, 10_000, OpResult::Txn(vec![Some(b"7".to_vec())]));
+    check(&history, BUDGET).unwrap();
 }
 
 pub fn a_lost_update() {
@@ -241,9 +256,8 @@ fn random(rng: &mut Rng) -> History {
     for at in (1..moments.len()).rev() {
         moments.swap(at, rng.below(at + 1));
     }
-    let mut database: std::collections::BTreeMap<Vec<u8>, Vec<u8>> = Default::default();
-    let mut snapshots: [Option<std::collections::BTreeMap<Vec<u8>, Vec<u8>>>; 3] =
-        Default::default();
+    let mut database = Data::new();
+    let mut snapshots: [Option<Data>; 3] = [None, None, None];
     let mut results: Vec<Vec<Option<Vec<u8>>>> = vec![Vec::new(); 3];
     for txn in moments {
         let Some(snapshot) = snapshots[txn].take() else {
@@ -308,10 +322,8 @@ fn permutations(
 }
 
 fn follows(history: &History, order: &[usize]) -> bool {
-    use std::collections::{BTreeMap, BTreeSet};
-    let mut database: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    let mut open: BTreeMap<usize, (BTreeMap<Vec<u8>, Vec<u8>>, BTreeSet<Vec<u8>>)> =
-        BTreeMap::new();
+    let mut database = Data::new();
+    let mut open: BTreeMap<usize, (Data, BTreeSet<Vec<u8>>)> = BTreeMap::new();
     for txn in order {
         let Some((mut mine, others)) = open.remove(txn) else {
             open.insert(*txn, (database.clone(), BTreeSet::new()));

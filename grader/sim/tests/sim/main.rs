@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     trials.extend(trials!(isolation:
         serial_transactions_pass,
         write_skew_passes,
+        numbers_are_no_lists,
         a_lost_update,
         a_torn_snapshot,
         a_long_fork,

@@ -7,6 +7,7 @@ use sim::harness::{judged, run_judges};
 fn main() -> ExitCode {
     run_judges(&[
         judged(txn_suite::tests()),
+        judged(txn_suite::raft4c::tests()),
         judged(txn_suite::parts4d::tests()),
         judged(txn_suite::stage4d::tests()),
     ])

@@ -2,7 +2,7 @@
 
 mod async_commit;
 mod bank;
-mod model;
+pub(crate) mod model;
 mod resolve;
 mod rollback;
 mod scan;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use proto::kvrpcpb::KeyError;
 use sim::failure::{Failure, Outcome};
 use sim::harness::Test;
+use sim::rng::Rng;
 
 use crate::protocol::Txn;
-use crate::rows::{Kind, Lock, Row, Write, show_rows, text};
+use crate::rows::{Kind, Lock, Row, Write, text};
 use crate::world::{
-    Store, TTL, World, check, commit, delete, expect_rows, get, mutation, prewrite_under, put,
-    resolve, rollback,
+    Answers, Store, TTL, World, check, commit, delete, expect_rows, get, mutation, prewrite_under,
+    put, resolve, rollback,
 };
 
 pub(super) fn tests() -> Vec<Test<Txn>> {
@@ -20,7 +21,7 @@ pub(super) fn tests() -> Vec<Test<Txn>> {
 /// What a store would do that had one thread and no disk. Written without regard to how it is done in one: a key has a lock,
 /// and a list of what happened.
 #[derive(Default)]
-struct Model {
+pub(crate) struct Model {
     keys: BTreeMap<Vec<u8>, Key>,
 }
 
@@ -193,9 +194,7 @@ fn commands_in_any_order_do_what_maps_would(run: &mut World) -> Outcome {
     for _ in 0..14 {
         store.anew()?;
         let (mut model, mut story) = (Model::default(), Vec::new());
-        // Each transaction has a fate, as one that is decided at its primary has.
-        let txns: Vec<(u64, u64)> =
-            (0..4).map(|n| (10 + 2 * n, 11 + 2 * n + store.rng().below(6) as u64)).collect();
+        let txns = transactions(store.rng());
         for _ in 0..28 {
             step(&mut store, &mut model, &txns, &mut story)?;
         }
@@ -205,24 +204,33 @@ fn commands_in_any_order_do_what_maps_would(run: &mut World) -> Outcome {
     Ok(())
 }
 
-fn step(
-    store: &mut Store,
+/// A few transactions: start and commit. Each has a fate, as one that is decided at its primary has.
+pub(crate) fn transactions(rng: &mut Rng) -> Vec<(u64, u64)> {
+    (0..4).map(|n| (10 + 2 * n, 11 + 2 * n + rng.below(6) as u64)).collect()
+}
+
+/// One command, perhaps twice, and what the model says to it.
+///
+/// # Errors
+/// The answer is another one.
+pub(crate) fn step(
+    store: &mut impl Answers,
     model: &mut Model,
     txns: &[(u64, u64)],
     story: &mut Vec<String>,
 ) -> Outcome {
     let keys: [&[u8]; 3] = [b"k", b"k\x00", b"l"];
-    let (start, at) = *store.rng().pick(txns);
+    let (start, at) = *store.luck().pick(txns);
     let mut some: Vec<Vec<u8>> = keys.iter().map(|key| key.to_vec()).collect();
-    let skipped = store.rng().below(3);
+    let skipped = store.luck().below(3);
     some.remove(skipped);
-    if store.rng().chance(50) {
+    if store.luck().chance(50) {
         some.pop();
     }
-    let what = store.rng().below(8);
-    let expired = store.rng().chance(50);
-    let kinds: Vec<usize> = some.iter().map(|_| store.rng().below(4)).collect();
-    let times = 1 + store.rng().below(2);
+    let what = store.luck().below(8);
+    let expired = store.luck().chance(50);
+    let kinds: Vec<usize> = some.iter().map(|_| store.luck().below(4)).collect();
+    let times = 1 + store.luck().below(2);
     for _ in 0..times {
         let names: Vec<&[u8]> = some.iter().map(|key| &key[..]).collect();
         let (right, seen, told) = match what {
@@ -241,23 +249,23 @@ fn step(
                     })
                     .collect();
                 let (requests, kept): (Vec<_>, Vec<_>) = mutations.into_iter().unzip();
-                let response = store.call(&prewrite_under(b"k", start, &requests))?;
+                let response = store.answered(&prewrite_under(b"k", start, &requests))?;
                 let right = model.prewrite(b"k", start, &kept);
                 (right, said(response.errors.first()), format!("prewrite {start}"))
             }
             3 => {
-                let response = store.call(&commit(start, at, &names))?;
+                let response = store.answered(&commit(start, at, &names))?;
                 let right = model.commit(start, at, &some);
                 (right, said(response.error.as_ref()), format!("commit {start} at {at}"))
             }
             4 => {
-                let response = store.call(&rollback(start, &names))?;
+                let response = store.answered(&rollback(start, &names))?;
                 let right = model.rollback(start, &some);
                 (right, said(response.error.as_ref()), format!("rollback {start}"))
             }
             5 => {
                 let now = if expired { u64::MAX } else { start };
-                let response = store.call(&check(b"k", start, now))?;
+                let response = store.answered(&check(b"k", start, now))?;
                 let right = model.check(b"k", start, expired);
                 let seen = match (&response.error, &response.lock_info) {
                     (Some(error), _) => said(Some(error)),
@@ -275,12 +283,12 @@ fn step(
                 if primary.owned_by(start) || (fate == 0 && !primary.dead.contains(&start)) {
                     return Ok(());
                 }
-                let response = store.call(&resolve(start, fate))?;
+                let response = store.answered(&resolve(start, fate))?;
                 let right = model.resolve(start, fate);
                 (right, said(response.error.as_ref()), format!("resolve {start} at {fate}"))
             }
             _ => {
-                let response = store.call(&get(&some[0], at))?;
+                let response = store.answered(&get(&some[0], at))?;
                 let right = model.get(&some[0], at);
                 let seen = match &response.error {
                     Some(error) => said(Some(error)),
@@ -296,7 +304,7 @@ fn step(
             return Err(Failure::broke(
                 format!("the last of these calls has a wrong answer: {}", last.join("; ")),
                 format!("right would be: {right:?}"),
-                format!("it is {seen:?}, and the storage holds {}", show_rows(&store.rows()?)),
+                format!("it is {seen:?}, and {}", store.holds()?),
             ));
         }
     }

@@ -14,6 +14,7 @@ use sim::history::{End, Micro, Op, OpResult, at, number, pair};
 use sim::scenario::Scenario;
 use sim::world::World;
 
+use super::chaos::dense;
 use super::config::Town;
 use super::oracle::Oracle;
 
@@ -29,16 +30,16 @@ fn quiet() -> Box<dyn Dialect> {
 }
 
 fn cutting() -> Box<dyn Dialect> {
-    let unrest = Unrest { stores: 3, percent: 30, splits: true, members: false, until: 6 * SECOND };
+    let unrest = Unrest { stores: 3, percent: 30, splits: true, members: false, until: 4 * SECOND };
     Box::new(Oracle::new(Pd::restless(unrest)).collecting())
 }
 
 fn scenario(dialect: fn() -> Box<dyn Dialect>) -> Scenario {
     let town = Town { stores: StoreConfig::new(3, 3), ..Town::new() };
     Scenario::new(town.setup(), dialect)
-        .clients(3, 14)
+        .clients(3, 10)
         .mix(Mix::BANK)
-        .length(8 * SECOND)
+        .length(5 * SECOND)
         .probe(sums)
 }
 
@@ -123,11 +124,11 @@ fn nothing_is_lost(world: &World<'_, '_>) -> Outcome {
 
 /// Clients move money, others look at all accounts at once, in calm weather.
 fn every_snapshot_has_all_the_money(run: &mut Run<'_, Cluster>) -> Outcome {
-    scenario(quiet).length(5 * SECOND).run(run)
+    scenario(quiet).length(4 * SECOND).run(run)
 }
 
 /// The same while regions are cut, leaders hand over, coordinators and stores crash, and the network is bad. Every transfer that
 /// was reported is there at the end, and none that was refused.
 fn money_survives_crashes_and_splits(run: &mut Run<'_, Cluster>) -> Outcome {
-    scenario(cutting).chaos(Chaos::ALL).run(run)
+    scenario(cutting).chaos(dense(Chaos::ALL)).run(run)
 }

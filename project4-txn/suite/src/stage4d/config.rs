@@ -56,7 +56,7 @@ pub struct Town {
 pub const DOOR: NodeId = 11;
 
 /// How long a transaction may take until its user gives it up: garbage is collected only behind it.
-pub const PATIENCE: u64 = 6 * SECOND;
+pub const PATIENCE: u64 = 4 * SECOND;
 
 impl Town {
     /// Three stores with a replica each, and two doors.

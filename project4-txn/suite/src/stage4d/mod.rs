@@ -12,7 +12,7 @@
 mod bank;
 mod chaos;
 pub mod config;
-mod oracle;
+pub mod oracle;
 mod scenes;
 pub mod talk;
 

@@ -9,10 +9,23 @@ use multiraft_suite::stage3b::talk::SCHEDULER;
 use prost::Message as _;
 use sim::cluster::dialect::{Answer, Dialect, MessageInfo};
 use sim::cluster::protocol::{Channel, Micros, NodeId};
+use sim::cluster::setup::SECOND;
 use sim::history::{Op, OpResult};
 
 use super::config::{DOOR, PATIENCE};
 use super::talk::{FromOracle, FromStore, ORACLE, ToOracle, ToStore, Told, decode, encode};
+
+/// The client whose operations are commands: see [`Order`].
+pub const COMMANDER: u64 = 999;
+
+/// A command that goes to a store as it is, and what came back.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// The RPC, and the encoded request.
+    pub command: Option<(String, Vec<u8>)>,
+    /// The encoded response.
+    pub answered: Option<Vec<u8>>,
+}
 
 /// Transactions, many regions, and time.
 pub struct Oracle {
@@ -20,6 +33,7 @@ pub struct Oracle {
     last_ts: u64,
     /// Whether garbage is collected.
     collects: bool,
+    order: Rc<RefCell<Order>>,
 }
 
 impl Oracle {
@@ -30,7 +44,14 @@ impl Oracle {
 
     /// Beside a scheduler that the test keeps.
     pub fn beside(pd: Rc<RefCell<Pd>>) -> Self {
-        Oracle { regions: ManyRegions { pd }, last_ts: 0, collects: false }
+        let order = Rc::default();
+        Oracle { regions: ManyRegions { pd }, last_ts: 0, collects: false, order }
+    }
+
+    /// The commander's operations are what is put there.
+    #[must_use]
+    pub fn commanded_by(self, order: Rc<RefCell<Order>>) -> Self {
+        Oracle { order, ..self }
     }
 
     /// Everything that no transaction can see any more is collected.
@@ -52,9 +73,9 @@ impl Oracle {
                 });
                 FromOracle::Region(id, found)
             }
-            // Whatever began earlier has been given up by its user.
+            // Whatever began earlier has been given up by its user, or by the door at its next tick.
             ToOracle::SafePoint => {
-                let over = if self.collects { now.saturating_sub(PATIENCE) } else { 0 };
+                let over = if self.collects { now.saturating_sub(PATIENCE + SECOND) } else { 0 };
                 FromOracle::SafePoint((over / 1_000) << 18)
             }
         }
@@ -62,14 +83,19 @@ impl Oracle {
 }
 
 impl Dialect for Oracle {
-    fn request(&mut self, _: u64, op: &Op, _: NodeId) -> (String, Vec<u8>) {
+    fn request(&mut self, client: u64, op: &Op, _: NodeId) -> (String, Vec<u8>) {
         match op {
+            _ if client == COMMANDER => self.order.borrow_mut().command.take().unwrap_or_default(),
             Op::Txn(steps) => ("Txn".into(), encode(steps).into_vec()),
             _ => ("nothing".into(), Vec::new()),
         }
     }
 
-    fn answer(&mut self, _: u64, _: &Op, _: NodeId, response: &[u8]) -> Answer {
+    fn answer(&mut self, client: u64, _: &Op, _: NodeId, response: &[u8]) -> Answer {
+        if client == COMMANDER {
+            self.order.borrow_mut().answered = Some(response.to_vec());
+            return Answer::Refused("answered".into());
+        }
         match decode(response) {
             Some(Told::Committed(values)) => Answer::Result(OpResult::Txn(values)),
             Some(Told::Aborted(why)) => Answer::Refused(why),

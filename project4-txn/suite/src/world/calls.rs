@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use prost::Message;
 use proto::kvrpcpb;
 use sim::failure::{Failure, Outcome};
+use sim::rng::Rng;
 
 use super::{Store, nonsense};
 use crate::protocol::Trouble;
@@ -64,6 +65,36 @@ calls! {
     "KvGC" GcRequest -> GcResponse,
     "KvDeleteRange" DeleteRangeRequest -> DeleteRangeResponse,
     "UnsafeDestroyRange" UnsafeDestroyRangeRequest -> UnsafeDestroyRangeResponse,
+}
+
+/// Whoever answers calls: a store in the judge's hands, or a replicated one in a world.
+pub trait Answers {
+    /// One call, which must be answered with a response.
+    ///
+    /// # Errors
+    /// When it is not.
+    fn answered<Q: Responds>(&mut self, request: &Q) -> Outcome<Q::Response>;
+    /// The generator of this run.
+    fn luck(&mut self) -> &mut Rng;
+    /// What it holds, for failure texts.
+    ///
+    /// # Errors
+    /// When it cannot be looked into.
+    fn holds(&mut self) -> Outcome<String>;
+}
+
+impl Answers for Store<'_, '_> {
+    fn answered<Q: Responds>(&mut self, request: &Q) -> Outcome<Q::Response> {
+        self.call(request)
+    }
+
+    fn luck(&mut self) -> &mut Rng {
+        self.rng()
+    }
+
+    fn holds(&mut self) -> Outcome<String> {
+        Ok(format!("the storage holds {}", crate::rows::show_rows(&self.rows()?)))
+    }
 }
 
 /// A call that was begun.

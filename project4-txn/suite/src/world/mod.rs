@@ -20,7 +20,7 @@ use sim::rng::Rng;
 use crate::protocol::{Backend, Change, Effect, Fact, Fault, Input, Question, Step, Trouble, Txn};
 use crate::rows::Row;
 
-pub use calls::{Call, Pending, Raced, Responds};
+pub use calls::{Answers, Call, Pending, Raced, Responds};
 pub use expect::{expect_ok, expect_rows, show_error, wrong};
 pub use requests::*;
 
