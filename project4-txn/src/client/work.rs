@@ -185,11 +185,12 @@ impl Client {
             (Step::Resolve(_), Response::ResolveLock(response)) => self.resolved(work, &response),
             (Step::Job, Response::BatchGet(response)) => self.have_read(work, &response),
             (Step::Job, Response::Prewrite(response)) => self.prewritten(work, &response),
-            (Step::Job, Response::Commit(response)) => match work.job {
-                Job::CommitPrimary(_) => self.primary_committed(&response),
-                // The primary's commit decided; whatever stands here now, others have finished it.
-                _ => {}
-            },
+            (Step::Job, Response::Commit(response)) => {
+                // Of the others: the primary's commit decided, and whatever stands there now, somebody has finished it.
+                if let Job::CommitPrimary(_) = work.job {
+                    self.primary_committed(&response);
+                }
+            }
             // A rollback that is refused: others have decided about this transaction.
             (Step::Job, Response::BatchRollback(_)) => {}
             _ => {

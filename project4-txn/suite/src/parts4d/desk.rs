@@ -129,7 +129,7 @@ fn region(id: u64, start: &[u8], end: &[u8], store: u64) -> (Region, Peer) {
         end_key: bound(end).into(),
         region_epoch: Some(RegionEpoch { conf_ver: 1, version: id }),
         peers,
-        ..Default::default()
+        peers,
     };
     (region, leader)
 }
@@ -397,7 +397,5 @@ fn decode(method: &str, bytes: &[u8]) -> Verdict<Asked> {
         "KvResolveLock" => as_message(bytes).map(Asked::ResolveLock),
         _ => None,
     };
-    asked.ok_or_else(|| {
-        wrong("a request that no store knows", "one of the six RPCs", format!("{method}"))
-    })
+    asked.ok_or_else(|| wrong("a request that no store knows", "one of the six RPCs", method))
 }

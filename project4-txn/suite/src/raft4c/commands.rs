@@ -48,7 +48,7 @@ impl<'w, 'a> Replicas<'w, 'a> {
         let (pd, order) = (Rc::new(RefCell::new(Pd::new())), Rc::<RefCell<Order>>::default());
         let rng = Rng::fork(run.seed, "commands");
         let dialect = Oracle::beside(pd.clone()).commanded_by(order.clone());
-        let mut setup = Town { doors: 0, ..Town::new() }.setup();
+        let mut setup = Town { doors: 0, ..Town::small() }.setup();
         setup.clients.timeout = SECOND;
         setup.clients.deadline = 800 * MS;
         let world = World::new(run, setup, Box::new(dialect))?;

@@ -35,7 +35,7 @@ fn cutting() -> Box<dyn Dialect> {
 }
 
 fn scenario(dialect: fn() -> Box<dyn Dialect>) -> Scenario {
-    let town = Town { stores: StoreConfig::new(3, 3), ..Town::new() };
+    let town = Town { stores: StoreConfig::new(3, 3), ..Town::small() };
     Scenario::new(town.setup(), dialect)
         .clients(3, 10)
         .mix(Mix::BANK)

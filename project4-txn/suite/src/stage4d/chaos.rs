@@ -63,36 +63,39 @@ pub(super) fn dense(chaos: Chaos) -> Chaos {
 /// Three clients read lists and append to them, each in whole transactions, through two doors. What they were told can be
 /// explained by snapshots: nothing torn, nothing lost, nothing seen that never happened.
 fn lists_in_calm_weather(run: &mut Run<'_, Cluster>) -> Outcome {
-    scenario(&Town::new(), quiet).length(4 * SECOND).run(run)
+    scenario(&Town::small(), quiet).length(4 * SECOND).run(run)
 }
 
 /// The same while regions are cut and members move: a transaction's keys are in other regions at its end than at its beginning.
 fn lists_over_regions_that_split_and_move(run: &mut Run<'_, Cluster>) -> Outcome {
-    let town = Town { stores: StoreConfig::new(4, 3), ..Town::new() };
+    let town = Town { stores: StoreConfig::new(4, 3), ..Town::small() };
     scenario(&town, restless).chaos(dense(Chaos::NETWORK)).run(run)
 }
 
 /// Coordinators and stores crash at any point between two messages. Locks of the dead are cleared by whoever meets them, once
 /// their time is over, as their primaries say.
 fn lists_while_coordinators_and_stores_crash(run: &mut Run<'_, Cluster>) -> Outcome {
-    let town = Town { stores: StoreConfig::new(4, 3), ..Town::new() };
+    let town = Town { stores: StoreConfig::new(4, 3), ..Town::small() };
     scenario(&town, restless).chaos(dense(Chaos::ALL)).run(run)
 }
 
 /// Commits in one phase, whose timestamps the stores choose, while leaders change: a new leader must not choose one that is in the
 /// past of a reader that the old one has served.
 fn lists_in_one_phase_while_leaders_change(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut town = Town::new();
+    let mut town = Town::small();
     town.door.one_pc = true;
     scenario(&town, handing_over).chaos(dense(Chaos::NETWORK)).run(run)
 }
 
 /// One power cut of a door or a store, at one point between two of its effects: before and after each sync, message and answer.
 fn a_power_cut_at_any_point_of_a_transaction(run: &mut Run<'_, Cluster>) -> Outcome {
-    scenario(&Town::new(), quiet).clients(2, 4).length(2 * SECOND).sweep(run, 6)
+    scenario(&Town::small(), quiet).clients(2, 4).length(2 * SECOND).sweep(run, 6)
 }
 
 /// Coordinators, too, take their time and their luck from what they are given, and from nowhere else.
 fn the_same_seed_gives_the_same_transactions(run: &mut Run<'_, Cluster>) -> Outcome {
-    scenario(&Town::new(), handing_over).clients(2, 5).length(3 * SECOND).expect_deterministic(run)
+    scenario(&Town::small(), handing_over)
+        .clients(2, 5)
+        .length(3 * SECOND)
+        .expect_deterministic(run)
 }

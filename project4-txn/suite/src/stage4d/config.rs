@@ -60,7 +60,7 @@ pub const PATIENCE: u64 = 4 * SECOND;
 
 impl Town {
     /// Three stores with a replica each, and two doors.
-    pub fn new() -> Self {
+    pub fn small() -> Self {
         let door = DoorConfig { lock_ttl: 1_000, one_pc: false, tries: 12, patience: 700 };
         Town { stores: StoreConfig::new(3, 3), doors: 2, door }
     }

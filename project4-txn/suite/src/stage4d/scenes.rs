@@ -93,7 +93,7 @@ fn look(world: &mut World<'_, '_>, keys: &[&[u8]]) -> Outcome<Vec<i64>> {
 
 /// A transfer between two regions, in a calm world: it commits, and a reader sees it as a whole.
 fn a_transaction_over_two_regions_is_seen_as_a_whole(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut world = two_regions(run, &Town::new())?;
+    let mut world = two_regions(run, &Town::small())?;
     for round in 1..=3 {
         let end = world.call(1, Op::Txn(vec![add(b"a", -1), add(b"z", 1)]), DOOR)?;
         if committed(&end).is_none() {
@@ -117,7 +117,7 @@ fn a_transaction_over_two_regions_is_seen_as_a_whole(run: &mut Run<'_, Cluster>)
 fn a_coordinator_may_die_after_any_message(run: &mut Run<'_, Cluster>) -> Outcome {
     let offset = run.rng.below(2) as u64;
     for nth in (1 + offset..=14).step_by(2) {
-        let mut world = two_regions(run, &Town::new())?;
+        let mut world = two_regions(run, &Town::small())?;
         let crash = Fault::CrashAt(Who::Node(DOOR), Point::AfterSend, nth, Cut::Kill);
         world.fault(crash, Some(SECOND))?;
         let end = world.call(1, Op::Txn(vec![add(b"a", -1), add(b"z", 1)]), DOOR)?;
@@ -140,7 +140,7 @@ fn a_coordinator_may_die_after_any_message(run: &mut Run<'_, Cluster>) -> Outcom
 /// Two clients add 1 to the same number again and again, at the same time, through two doors. What commits is counted: the number is
 /// the count. If it is less, one of two that read the same number has written over the other.
 fn no_update_is_lost_over_raft(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut world = two_regions(run, &Town::new())?;
+    let mut world = two_regions(run, &Town::small())?;
     let mut done = 0;
     for _ in 0..6 {
         let calls = [DOOR, OTHER].map(|door| world.begin(door, Op::Txn(vec![add(b"a", 1)]), door));
@@ -165,7 +165,7 @@ fn no_update_is_lost_over_raft(run: &mut Run<'_, Cluster>) -> Outcome {
 /// each has its snapshot, and they have no key in common that both write. In no order one after the other would both have seen
 /// nothing. Snapshot isolation allows it; who needs more writes what it has read.
 fn write_skew_is_allowed_over_raft(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut world = two_regions(run, &Town::new())?;
+    let mut world = two_regions(run, &Town::small())?;
     let mut skewed = false;
     for round in 0..6_u8 {
         let keys: [Bytes; 2] = [vec![b'a', round], vec![b'z', round]];
@@ -209,7 +209,7 @@ fn write_skew_is_allowed_over_raft(run: &mut Run<'_, Cluster>) -> Outcome {
 ///
 /// Hint: a store that begins to lead asks the oracle for a timestamp first, and chooses above that.
 fn a_new_leader_commits_nothing_in_the_past(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut town = Town::new();
+    let mut town = Town::small();
     town.door.one_pc = true;
     let mut setup = town.setup();
     // Messages take long, so that leaders change in the middle of transactions.
