@@ -159,12 +159,10 @@ impl Door {
             tries: self.config.tries,
             ..Config::default()
         };
-        match free.map(|free| &mut self.sessions[free]) {
-            Some(session) => session.job = Some(job),
-            None => {
-                let session = Session { client: Client::new(config), job: Some(job) };
-                self.sessions.push(session);
-            }
+        if let Some(free) = free {
+            self.sessions[free].job = Some(job);
+        } else {
+            self.sessions.push(Session { client: Client::new(config), job: Some(job) });
         }
     }
 

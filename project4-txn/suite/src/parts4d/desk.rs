@@ -129,7 +129,6 @@ fn region(id: u64, start: &[u8], end: &[u8], store: u64) -> (Region, Peer) {
         end_key: bound(end).into(),
         region_epoch: Some(RegionEpoch { conf_ver: 1, version: id }),
         peers,
-        peers,
     };
     (region, leader)
 }
