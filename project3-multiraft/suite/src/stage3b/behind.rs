@@ -19,6 +19,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_peer_that_was_removed_before_its_split_is_not_born,
         halves_go_their_own_ways,
         a_half_that_left_a_store_can_come_back,
+        a_split_and_a_change_overtake_a_snapshot,
     )
 }
 
@@ -200,5 +201,53 @@ fn a_half_that_left_a_store_can_come_back(run: &mut Run<'_, Cluster>) -> Outcome
             format!("ten seconds later n3 shows {:?}", city.view(3, new)),
         );
     }
+    city.finish()
+}
+
+/// A new member's snapshot is on its way, slowly. Meanwhile its region is cut, and the new half lets that member go and takes
+/// another in its place. What arrives at last is a region as it was before all that; the store must come to what it is now: a peer of
+/// the old region, smaller, and none of the new one.
+///
+/// Hint: the snapshot's range was right when it was made. What does the log behind it say, and what does the store know of the
+/// peer that the split in it would give birth to?
+fn a_split_and_a_change_overtake_a_snapshot(run: &mut Run<'_, Cluster>) -> Outcome {
+    let config = StoreConfig { part_bytes: 64, snapshot_patience: 100, ..StoreConfig::new(5, 3) };
+    let mut city = City::new(run, &config)?;
+    city.make(b"", Wish::Lead(1))?;
+    for key in [b"a", b"b", b"x", b"y"] {
+        city.put(key, &[b'1'; 60])?;
+    }
+    let slow = city.world.fault(Fault::SlowLink(1, 4, 2 * SECOND), None)?;
+    city.make(b"", Wish::Add(4))?;
+    city.make(b"", Wish::Split(b"k".to_vec()))?;
+    city.led(b"a")?;
+    let new = city.region(b"a").id;
+    city.make(b"a", Wish::Remove(4))?;
+    city.make(b"a", Wish::Add(5))?;
+    city.put(b"a", b"2")?;
+    city.world.heal(slow)?;
+    let settled = |world: &World<'_, '_>| {
+        let old =
+            world.view(4, REGION).is_some_and(|view| view.epoch.1 > 1 && view.range.is_some());
+        let gone = world.view(4, new).is_none();
+        let other = world.view(5, new).is_some_and(|view| view.range.is_some());
+        old && gone && other
+    };
+    if !city.world.run_until(15 * SECOND, settled)? {
+        return broke(
+            "a store does not come to what its regions are now",
+            format!(
+                "n4 is a member of region {REGION}, and was removed from region {new}, which n5 has"
+            ),
+            format!(
+                "n4 shows {:?} and {:?}, n5 shows {:?}",
+                city.view(4, REGION),
+                city.view(4, new),
+                city.view(5, new)
+            ),
+        );
+    }
+    city.expect(b"a", Some(b"2"))?;
+    city.expect(b"x", Some(&[b'1'; 60]))?;
     city.finish()
 }

@@ -15,6 +15,7 @@ mod idle;
 mod leases;
 mod members;
 pub mod pd;
+mod report;
 mod serve;
 mod split;
 pub mod talk;
@@ -30,6 +31,7 @@ pub fn tests() -> Vec<Test<Cluster>> {
         members::tests(),
         split::tests(),
         behind::tests(),
+        report::tests(),
         idle::tests(),
         extra,
         chaos::tests(),

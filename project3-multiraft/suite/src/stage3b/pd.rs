@@ -33,6 +33,8 @@ struct Known {
     region: Region,
     leader: Peer,
     term: u64,
+    pending: Vec<NodeId>,
+    down: Vec<(NodeId, u64)>,
 }
 
 /// A scheduler that finds something to change all the time.
@@ -118,8 +120,22 @@ impl Pd {
 
     /// The region that has this position, and its leader, as far as heartbeats tell.
     pub fn find(&self, position: &[u8]) -> Option<(&Region, Peer)> {
-        let known = self.regions.values().find(|known| has(&known.region, position))?;
+        let known = self.known(position)?;
         Some((&known.region, known.leader))
+    }
+
+    /// On which stores the members of the region with this position are that its last report calls pending.
+    pub fn pending(&self, position: &[u8]) -> Vec<NodeId> {
+        self.known(position).map(|known| known.pending.clone()).unwrap_or_default()
+    }
+
+    /// On which stores those are that it calls down, and for how many seconds they were silent.
+    pub fn down(&self, position: &[u8]) -> Vec<(NodeId, u64)> {
+        self.known(position).map(|known| known.down.clone()).unwrap_or_default()
+    }
+
+    fn known(&self, position: &[u8]) -> Option<&Known> {
+        self.regions.values().find(|known| has(&known.region, position))
     }
 
     /// How many regions there are.
@@ -157,6 +173,10 @@ impl Pd {
         heartbeat: pdpb::RegionHeartbeatRequest,
     ) -> Option<FromScheduler> {
         let (region, leader, term) = (heartbeat.region?, heartbeat.leader?, heartbeat.term);
+        let pending = heartbeat.pending_peers.iter().map(|peer| peer.store_id).collect();
+        let down = heartbeat.down_peers.iter();
+        let down = down.filter_map(|stats| Some((stats.peer?.store_id, stats.down_seconds)));
+        let down = down.collect();
         let over = |known: &Known| {
             let other = &known.region;
             let before = |a: &[u8], b: &[u8]| b.is_empty() || a < b;
@@ -177,7 +197,8 @@ impl Pd {
             return None;
         }
         self.regions.retain(|_, known| !over(known));
-        self.regions.insert(region.id, Known { region: region.clone(), leader, term });
+        self.regions
+            .insert(region.id, Known { region: region.clone(), leader, term, pending, down });
         self.complain(now, &region, leader);
         let response = self.next_wish(&region, leader)?;
         Some(FromScheduler::Operator(response.encode_to_vec()))
