@@ -16,6 +16,7 @@ use super::workers::{Done, KvWriter};
 use crate::callback::callback;
 use crate::error::Error;
 use crate::peer::Micros;
+use crate::storage::Inbox;
 use crate::store::{Effect, JobDone, LogWrite, RegionJob, Request, answer};
 use crate::{Result, Store};
 
@@ -58,7 +59,7 @@ impl Neighbours for Members {
             return Err(Status::unauthenticated("a store must say who it is"));
         };
         let (callback, welcome) = callback();
-        self.inputs.put(Input::Request(Request::Meet { store, disk, callback })).await;
+        self.inputs.send(Request::Meet { store, disk, callback }).await;
         match welcome.await {
             Some(true) => Ok(store),
             Some(false) => Err(Status::failed_precondition(format!(
@@ -134,7 +135,9 @@ impl Driven for Driver {
     fn input(&mut self, input: Input<Word>, now: Micros) -> Result<()> {
         match input {
             Input::Word(word) => self.word(word),
-            Input::Request(request @ Request::Meet { .. }) => self.store.request(request, now, now),
+            Input::Request(request @ Request::Meet { .. }, _) => {
+                self.store.request(request, now, now)
+            }
             // A disk that nobody knows says nothing, and votes for nobody. (A dropped request is answered by that.)
             _ if !self.store.has_joined() => Ok(()),
             Input::Tick => self.store.tick(now),
@@ -148,7 +151,7 @@ impl Driven for Driver {
                 self.store.snapshot_sent(to, arrived);
                 Ok(())
             }
-            Input::Request(request) => self.store.request(request, now, now + PATIENCE),
+            Input::Request(request, _) => self.store.request(request, now, now + PATIENCE),
             Input::Stop => Ok(()),
         }
     }

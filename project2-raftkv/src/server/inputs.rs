@@ -1,6 +1,6 @@
 //! The way into the loop: one bounded queue for everything that can come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proto::raft_serverpb::RaftMessage;
@@ -38,8 +38,8 @@ pub enum Input<W> {
         /// Whether it came there.
         arrived: bool,
     },
-    /// A client asks.
-    Request(Request),
+    /// A client asks, and waits since then.
+    Request(Request, Instant),
     /// See `W`.
     Word(W),
     /// End in order.
@@ -88,6 +88,7 @@ impl<W: Send + 'static> Inputs<W> {
 
 impl<W: Send + 'static> Inbox for Inputs<W> {
     async fn send(&self, request: Request) {
-        self.put(Input::Request(request)).await;
+        // The edge: how long it has waited is measured, nothing is decided by it.
+        self.put(Input::Request(request, Instant::now())).await;
     }
 }

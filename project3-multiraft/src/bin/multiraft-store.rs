@@ -21,7 +21,8 @@ struct Args {
     flags: Flags,
 }
 
-fn main() -> ExitCode {
+/// The whole program; `multiraft-store-failpoints` begins here, too.
+pub fn main() -> ExitCode {
     let flags = Args::parse().flags;
     let done = Settings::read(flags).map_err(Into::into).and_then(|settings| {
         let filter = settings.log.parse::<Targets>();

@@ -20,6 +20,7 @@ use super::admin::{self, Changed};
 use super::replica::Replica;
 use super::route::refusal_of;
 use super::{Job, MultiStore, ToScheduler};
+use crate::failpoints;
 use crate::membership::MembershipNode;
 
 impl<N: MembershipNode> MultiStore<N> {
@@ -60,6 +61,7 @@ impl<N: MembershipNode> MultiStore<N> {
                 }
             }
             Changed::Split { regions } => {
+                failpoints::reached("apply_before_split");
                 for part in regions.iter().filter(|part| part.id != region) {
                     let Some(me) = part.peers.iter().find(own) else { continue };
                     if self.is_still_born(part.id, me.id) {
@@ -148,7 +150,11 @@ impl<N: MembershipNode> MultiStore<N> {
                 self.on_members(after);
                 Ok(())
             }
-            Changed::Split { regions } => self.on_split(region, regions),
+            Changed::Split { regions } => {
+                self.on_split(region, regions)?;
+                failpoints::reached("apply_after_split");
+                Ok(())
+            }
         }
     }
 

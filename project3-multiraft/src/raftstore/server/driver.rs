@@ -1,19 +1,22 @@
 //! A store of many regions, driven: what comes to it, and what is done about each effect.
 
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 use proto::metapb::Region;
 use proto::pdpb::{RegionHeartbeatResponse, SplitId};
 use raftkv::peer::Micros;
 use raftkv::server::{self, Done, Driven, Input, KvWriter, PATIENCE, Transport};
-use raftkv::store::{LogWrite, answer};
+use raftkv::store::{LogWrite, Request, answer};
 use raftkv::{Error, Result};
 use standalone::engine::Engine;
 use tokio::sync::watch;
 
+use super::commits::Commits;
 use super::neighbours::Stores;
 use super::reports::Reports;
 use super::status::Metrics;
+use crate::failpoints;
 use crate::raftstore::{Effect, Job, JobDone, Store};
 
 /// How often the loop says how many regions there are.
@@ -52,11 +55,35 @@ pub(super) struct Driver {
     pub(super) transport: Transport<Stores>,
     pub(super) reports: Reports,
     pub(super) metrics: Metrics,
+    pub(super) commits: Commits,
     pub(super) counts: watch::Sender<Counts>,
     pub(super) ticks: u64,
 }
 
 impl Driver {
+    /// Runs a job of the region worker, on its thread.
+    pub(super) fn run(job: &Job, kv: &Engine, metrics: &Metrics) -> JobDone {
+        match job {
+            Job::Build { .. } => {
+                let timer = metrics.build.start_timer();
+                let done = job.run(kv);
+                timer.observe_duration();
+                failpoints::reached("region_gen_snap");
+                done
+            }
+            Job::Install(install) => {
+                metrics.snapshot("applying", 1);
+                failpoints::reached("region_apply_snap");
+                let done = job.run(kv);
+                #[expect(clippy::cast_precision_loss)] // far below 2^52 bytes
+                metrics.snapshot_size.observe(install.bytes as f64);
+                metrics.snapshot("applying", -1);
+                done
+            }
+            Job::Destroy(_) | Job::Sweep(_) | Job::SplitCheck { .. } => job.run(kv),
+        }
+    }
+
     fn count(&self) {
         let mut counts = Counts { waiting: self.store.waiting(), ..Counts::default() };
         for (region, peer) in self.store.peers() {
@@ -70,19 +97,57 @@ impl Driver {
     /// Returns whether a write of the data is done already.
     fn carry_out(&mut self, effect: Effect, idle: bool) -> Result<bool> {
         let gone = || Error::System { doing: "hand on work", what: "a worker has ended".into() };
+        if let Some(kind) = kind(&effect) {
+            self.metrics.ready.with_label_values(&[kind]).inc();
+        }
         match effect {
             Effect::Send(message) => self.transport.send(*message),
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
-            Effect::WriteKv(write) => return self.data.write(write, idle && self.jobs == 0),
+            Effect::WriteKv(write) => {
+                failpoints::reached("on_handle_apply");
+                // The edge: the metrics' own clock.
+                let began = Instant::now();
+                let done = self.data.write(write, idle && self.jobs == 0)?;
+                if done {
+                    self.metrics.apply.observe(began.elapsed().as_secs_f64());
+                }
+                return Ok(done);
+            }
             Effect::Answer(given) => answer(given, &self.kv)?,
             Effect::Job(job) => {
                 self.jobs += 1;
                 self.region.send(job).map_err(|_| gone())?;
             }
-            Effect::Stream(stream) => self.transport.stream(*stream),
+            Effect::Stream(stream) => {
+                self.metrics.snapshot("sending", 1);
+                self.transport.stream(*stream);
+            }
             Effect::Scheduler(message) => self.reports.tell(*message),
         }
         Ok(false)
+    }
+}
+
+/// As TiKV calls it, and of which region it is.
+fn about(request: &Request) -> (&'static str, u64) {
+    match request {
+        Request::Write(command, _) => {
+            let kind = if command.admin_request.is_some() { "admin" } else { "normal" };
+            (kind, command.header.as_ref().map_or(0, |header| header.region_id))
+        }
+        Request::Read(header, _) => ("read_index", header.region_id),
+        Request::Meet { .. } => ("meet", 0),
+    }
+}
+
+/// As TiKV counts what its rounds handle.
+fn kind(effect: &Effect) -> Option<&'static str> {
+    match effect {
+        Effect::Send(_) => Some("message"),
+        Effect::WriteLog(_) => Some("append"),
+        Effect::WriteKv(_) => Some("commit"),
+        Effect::Stream(_) => Some("snapshot"),
+        Effect::Answer(_) | Effect::Job(_) | Effect::Scheduler(_) => None,
     }
 }
 
@@ -103,9 +168,16 @@ impl Driven for Driver {
             Input::Part(message, part) => self.store.snapshot_part(*message, &part)?,
             Input::Unreachable(store) => self.store.unreachable(store),
             Input::SnapshotSent { region, to, arrived } => {
+                self.metrics.snapshot("sending", -1);
                 self.store.snapshot_sent(region, to, arrived);
             }
-            Input::Request(request) => self.store.request(request, now, now + PATIENCE)?,
+            Input::Request(request, since) => {
+                self.metrics.propose.observe(since.elapsed().as_secs_f64());
+                let (kind, region) = about(&request);
+                self.metrics.proposals.with_label_values(&[kind]).inc();
+                self.store.request(request, now, now + PATIENCE)?;
+                self.commits.asked(&self.store, region);
+            }
             Input::Word(Order::Operator(operator)) => self.store.operator(*operator),
             Input::Word(Order::SplitIds(asked, ids)) => self.store.split_ids(&asked, ids),
             Input::Stop => {}
@@ -128,6 +200,7 @@ impl Driven for Driver {
         self.store.set_now(now);
         loop {
             let effects = self.store.poll()?;
+            self.commits.look(&self.store, &self.metrics.commit);
             if effects.is_empty() && !self.store.has_work() {
                 return Ok(());
             }

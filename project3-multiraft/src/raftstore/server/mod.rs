@@ -29,6 +29,7 @@
 //! | to another store | 4096 messages | the message is dropped; Raft sends again what matters |
 //! | to the scheduler | 4096 reports | the report is dropped; the next heartbeat says it again |
 
+mod commits;
 mod config;
 mod driver;
 mod identity;

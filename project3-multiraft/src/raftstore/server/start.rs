@@ -19,12 +19,14 @@ use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 
+use super::commits::Commits;
 use super::config::Settings;
 use super::driver::{Counts, Driver, Inputs};
 use super::identity::identify;
 use super::neighbours::Stores;
 use super::reports::{Pd, Reports, live};
 use super::status;
+use crate::failpoints;
 use crate::membership::Node;
 use crate::raftstore::{Config, Job, Store};
 
@@ -128,7 +130,7 @@ impl StoreServer {
         let neighbours = Stores { me: id, pd: pd.clone() };
         let metrics = status::Metrics::new(id)?;
         let log = Arc::new(status::Timed { log, took: metrics.append.clone() });
-        let scanned = kv.clone();
+        let (scanned, measured) = (kv.clone(), metrics.clone());
         let (apply, flush) = (metrics.apply.clone(), metrics.flush.clone());
         let driver = Driver {
             store,
@@ -139,14 +141,16 @@ impl StoreServer {
                 apply.observe(took.as_secs_f64());
                 if durability == Durability::Immediate {
                     flush.observe(took.as_secs_f64());
+                    failpoints::reached("raft_between_save");
                 }
             })?,
             region: worker("region worker", REGION_QUEUE, done, move |job: Box<Job>| {
-                Done::Job(job.run(&scanned))
+                Done::Job(Driver::run(&job, &scanned, &measured))
             })?,
             transport: Transport::new(neighbours.clone(), inputs.clone()),
             reports: Reports::new(pd.clone(), inputs.clone()),
             metrics: metrics.clone(),
+            commits: Commits::default(),
             counts,
             ticks: 0,
         };
