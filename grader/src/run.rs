@@ -98,12 +98,13 @@ impl Runner {
         outcomes
     }
 
-    /// A machine under load makes backstops fire. So whatever is undecided runs again, alone; if that
-    /// changes nothing, the second of two such runs has answered for the others too.
+    /// A machine under load makes backstops fire. So whatever is undecided runs again, alone, and what was left out
+    /// because of it runs too; if that changes nothing, the second of two such runs has answered for the others.
     fn again_alone(&self, jobs: &[Job], outcomes: &mut [Outcome], progress: &Progress) {
         let mut in_vain = 0;
         for (job, outcome) in jobs.iter().zip(outcomes) {
-            if outcome.status != Status::Undecided || (self.give_up && in_vain == 2) {
+            let is_open = matches!(outcome.status, Status::Undecided | Status::NotRun);
+            if !is_open || (self.give_up && in_vain == 2) {
                 continue;
             }
             progress.begin(&job.test);

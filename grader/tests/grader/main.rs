@@ -16,6 +16,7 @@ mod fixtures;
 mod handouts;
 mod manifests;
 mod paper;
+mod running;
 mod similar;
 mod student;
 mod toy;
