@@ -10,7 +10,7 @@
 //!   them under [`limits`], [`verdict`] reads what it said or failed to say, [`run`] does that for
 //!   many at once, [`grade`] puts a stage together, and [`report`] tells it: a table for the eye, an
 //!   explanation for the mind, JSON for machines. [`hint`], [`replay`], [`list`], [`watch`] are the
-//!   student's other four questions.
+//!   student's other four questions, and [`view`] shows a run ([`viewer`]).
 //! - **To keep one source.** The reference is the only text; [`markers`] and [`cut`] take the
 //!   solutions out of it, [`handout`] makes the starter, [`ladder`] proves that it can be climbed,
 //!   [`zoo`] that the suites catch mistakes, [`sweep`] that they accept what is right,
@@ -64,6 +64,8 @@ pub mod tidy;
 pub mod tree;
 pub mod upgrade;
 pub mod verdict;
+pub mod view;
+pub mod viewer;
 pub mod viva;
 pub mod watch;
 pub mod workspace;

@@ -107,7 +107,11 @@ pub fn sentence(report: &Report) -> String {
     }
 }
 
-fn programs(
+/// The programs of a stage, built.
+///
+/// # Errors
+/// They do not build.
+pub fn programs(
     workspace: &Workspace,
     course: &Course,
     stage: &Stage,

@@ -26,6 +26,7 @@ use crate::report::Report;
 use crate::report::paint::Paint;
 use crate::report::progress::Progress;
 use crate::upgrade;
+use crate::view;
 use crate::workspace::Workspace;
 
 /// Builds your crates, runs each test in a process of its own, and explains the first failure.
@@ -53,6 +54,7 @@ enum Command {
     Explain(grading::Explain),
     Hint(student::Hint),
     Replay(grading::Replay),
+    View(view::View),
     Solution(student::Solution),
     Reset(student::Reset),
     Tidy(student::Tidy),
@@ -123,6 +125,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(Command::Explain(explain)) => explain.run(&app),
         Some(Command::Hint(hint)) => hint.run(&app),
         Some(Command::Replay(replay)) => replay.run(&app),
+        Some(Command::View(view)) => {
+            say(&view.run(&app.workspace, &app.here, app.progress())?);
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Solution(solution)) => solution.run(&app),
         Some(Command::Reset(reset)) => reset.run(&app),
         Some(Command::Tidy(tidy)) => tidy.run(&app),

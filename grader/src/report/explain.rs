@@ -92,6 +92,10 @@ impl Context<'_> {
         let judge = if report.judge { " --judge" } else { "" };
         text += &self
             .command("again", &format!("cargo grade replay {} --seed {seed}{judge}", test.name));
+        if outcome.seed.is_some() {
+            text += &self
+                .command("see", &format!("cargo grade view {} --seed {seed}{judge}", test.name));
+        }
         text += &self.row("read", &test.reading);
         text += &self.long_form(&test.name);
         text += &self.world(&outcome.world);

@@ -3,6 +3,8 @@
 //! Most of them drive the program `grade` on a toy course (`tests/toy`) that builds in a second. The
 //! fixtures at the end put wrong and hostile submissions of the real stage 1 before the judge.
 
+#[path = "../../interop/src/browser.rs"]
+mod browser;
 mod support;
 
 mod anchors;
@@ -21,5 +23,7 @@ mod similar;
 mod student;
 mod toy;
 mod upgrading;
+mod view;
+mod viewer_page;
 mod watching;
 mod zoo;

@@ -20,6 +20,7 @@ mod args;
 pub mod panics;
 mod report;
 mod run;
+mod spoken;
 
 use std::process::ExitCode;
 
@@ -314,7 +315,11 @@ fn run_to_the_end<P: Protocol>(
     show: &Show,
 ) -> Ended {
     let (outcome, findings) = run_once(test, seed, launch, show.trace.is_some(), false);
-    let failed = matches!(&outcome, Err(failure) if !matches!(failure, Failure::Undecided { .. }));
+    // A hole that is not written is no failure to look into.
+    let looks = |failure: &Failure| {
+        !matches!(failure, Failure::Undecided { .. }) && failure.hole().is_none()
+    };
+    let failed = outcome.as_ref().is_err_and(looks);
     if !failed || show.brief || findings.hash.is_none() {
         return Ended { seed, outcome, findings, differs: None };
     }
@@ -349,7 +354,8 @@ fn run_once<P: Protocol>(
             why: format!("the test itself panicked at {}: {}", panic.at, panic.message),
         })
     });
-    (outcome, run.into_findings())
+    let findings = run.into_findings(outcome.as_ref().err());
+    (outcome, findings)
 }
 
 /// Seeds that plain `cargo test` runs; `course.toml` says how many `cargo grade` runs.

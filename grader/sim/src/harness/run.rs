@@ -3,11 +3,13 @@
 use crate::cluster::digest::Hasher;
 use crate::cluster::protocol::Micros;
 use crate::coverage::Coverage;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::link::{Launch, Link};
 use crate::rng::Rng;
 use crate::seam::Protocol;
 use crate::trace::Trace;
+
+use super::spoken::Spoken;
 
 /// What a test gets: its seed, a generator, and a way to start subjects.
 pub struct Run<'a, P: Protocol> {
@@ -21,6 +23,9 @@ pub struct Run<'a, P: Protocol> {
     pub(super) record: bool,
     pub(super) shrink: bool,
     findings: Findings,
+    /// What subjects were told and did, while traces are kept.
+    spoken: Option<Spoken>,
+    lives: u64,
 }
 
 /// What a run found out besides its verdict.
@@ -52,6 +57,8 @@ impl<'a, P: Protocol> Run<'a, P> {
             record: false,
             shrink: false,
             findings: Findings::default(),
+            spoken: None,
+            lives: 0,
         }
     }
 
@@ -89,7 +96,13 @@ impl<'a, P: Protocol> Run<'a, P> {
     /// # Errors
     /// As [`Launch::launch`].
     pub fn start(&mut self) -> Outcome<Box<dyn Link<P>>> {
-        self.launch.launch()
+        let link = self.launch.launch()?;
+        if !self.record {
+            return Ok(link);
+        }
+        self.lives += 1;
+        let spoken = self.spoken.get_or_insert_with(|| Spoken::new(self.seed));
+        Ok(spoken.listen(link, self.lives))
     }
 
     /// Counts one input; worlds call it for each, reports print the sum.
@@ -118,7 +131,16 @@ impl<'a, P: Protocol> Run<'a, P> {
         &self.findings
     }
 
-    pub(super) fn into_findings(self) -> Findings {
+    pub(super) fn into_findings(mut self, failure: Option<&Failure>) -> Findings {
+        // A world's own trace says more than its conversations.
+        if self.findings.trace.lines().is_empty()
+            && let Some(spoken) = self.spoken.take()
+        {
+            self.findings.trace = spoken.into_trace();
+        }
+        if let Some(failure) = failure {
+            self.findings.trace.close(failure);
+        }
         self.findings
     }
 }

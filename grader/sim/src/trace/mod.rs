@@ -10,7 +10,8 @@
 //! - a message's `id`: `send` -> `deliver` | `drop` (twice `deliver` after a `duplicate`): an arrow;
 //! - an attempt's `op`: `call` -> `return` (none: it is open to the end): an interval of its `client`;
 //! - a job's (`n`, `life`, `job`): `job` -> `run`: work on another thread;
-//! - a fault's `fault`: `fault` -> `heal`: a shaded span; `cuts` are the links that it cuts, in that direction.
+//! - a fault's `fault`: `fault` -> `heal`: a shaded span; `cuts` are the links that it cuts, in that direction;
+//! - a key's (`n`, `key`): `lock` -> `unlock`: a span of its transaction, which `record`s end and other `call`s meet.
 //!
 //! `state` lines draw lanes and the log grid: a peer's role, term, vote and indexes after an event, written when
 //! they changed. Its log is what it was up to `kept`, then `log` (index, term).
@@ -29,8 +30,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::digest::Hasher;
 use crate::cluster::protocol::{Channel, Lane, Micros, NodeId, Role};
+use crate::failure::Failure;
 use crate::history::plain;
 use crate::monitors::Change;
+pub use text::moment;
 
 /// One line of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +55,10 @@ pub enum Event {
         trace: u32,
         /// The run's seed.
         seed: u64,
+        /// What `t` counts: absent for real time, `tick` where a tick is 100 ms, `step` where time stands still and only
+        /// the order of events means something.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<String>,
         /// The stores.
         nodes: Vec<NodeId>,
         /// The clients.
@@ -212,6 +219,9 @@ pub enum Event {
         client: u64,
         /// Whom.
         n: NodeId,
+        /// The transaction that it is a part of: its start timestamp.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        txn: Option<u64>,
         /// What.
         text: String,
         /// The key, for filters; empty for a scan.
@@ -225,6 +235,51 @@ pub enum Event {
         how: String,
         /// The result, or why there is none.
         text: String,
+    },
+    /// A key is locked by a transaction.
+    Lock {
+        /// The store.
+        n: NodeId,
+        /// The key.
+        key: String,
+        /// The transaction: its start timestamp.
+        txn: u64,
+        /// The key that decides for all its keys.
+        primary: String,
+        /// What the lock becomes: `Put`, `Delete`, `Lock`; `Pessimistic`: not decided yet.
+        kind: String,
+    },
+    /// The lock of a key is gone.
+    Unlock {
+        /// The store.
+        n: NodeId,
+        /// The key.
+        key: String,
+        /// The transaction that had locked it.
+        txn: u64,
+    },
+    /// What a transaction came to at a key.
+    Record {
+        /// The store.
+        n: NodeId,
+        /// The key.
+        key: String,
+        /// The transaction: its start timestamp.
+        txn: u64,
+        /// Its commit timestamp; of a rollback the start.
+        commit: u64,
+        /// `Put`, `Delete`, `Lock`, `Rollback`.
+        kind: String,
+    },
+    /// What was said to a subject and what it did, in a test whose world keeps no trace of its own.
+    Exchange {
+        /// The subject.
+        n: NodeId,
+        /// The input.
+        input: String,
+        /// The effects.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        effects: Vec<String>,
     },
     /// A fault begins.
     Fault {
@@ -261,6 +316,36 @@ pub enum Event {
 }
 
 impl Event {
+    /// The store to which it happens; of a message that is lost it is not known here.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Event::Open { n, .. }
+            | Event::Crash { n, .. }
+            | Event::Stop { n, .. }
+            | Event::Send { n, .. }
+            | Event::Deliver { n, .. }
+            | Event::Sync { n, .. }
+            | Event::DiskError { n, .. }
+            | Event::Job { n, .. }
+            | Event::Run { n, .. }
+            | Event::State { n, .. }
+            | Event::Gone { n, .. }
+            | Event::Call { n, .. }
+            | Event::Lock { n, .. }
+            | Event::Unlock { n, .. }
+            | Event::Record { n, .. }
+            | Event::Exchange { n, .. } => Some(*n),
+            Event::Start { .. }
+            | Event::Duplicate { .. }
+            | Event::Drop { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Heal { .. }
+            | Event::Phase { .. }
+            | Event::Violation { .. } => None,
+        }
+    }
+
     /// The line of a peer that changed.
     pub fn of_state(n: NodeId, change: &Change) -> Event {
         let view = &change.view;
@@ -313,6 +398,15 @@ impl Trace {
     pub fn line(&mut self, t: Micros, event: impl FnOnce() -> Event) {
         if self.recording && self.lines.len() < MAX_LINES {
             self.lines.push(Line { t, event: event() });
+        }
+    }
+
+    /// Ends the trace with the failure of its test, unless it ends with one already.
+    pub fn close(&mut self, failure: &Failure) {
+        let Some(last) = self.lines.last() else { return };
+        if !matches!(last.event, Event::Violation { .. }) {
+            let (what, facts) = (failure.what(), failure.facts().to_vec());
+            self.line(last.t, || Event::Violation { what, facts, ops: Vec::new() });
         }
     }
 

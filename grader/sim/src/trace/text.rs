@@ -6,8 +6,17 @@
 use std::collections::BTreeMap;
 
 use super::{Event, Line};
-use crate::cluster::protocol::NodeId;
+use crate::cluster::protocol::{Micros, NodeId};
 use crate::history::at;
+
+/// A moment of a trace whose `start` line names this clock.
+pub fn moment(clock: Option<&str>, t: Micros) -> String {
+    match clock {
+        Some("tick") => format!("tick {}.{:02}", t / 100_000, t / 1_000 % 100),
+        Some("step") => format!("step {}", t / 1_000),
+        _ => at(t),
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Writer {
@@ -15,11 +24,15 @@ pub(super) struct Writer {
     messages: BTreeMap<u64, String>,
     calls: BTreeMap<usize, String>,
     faults: BTreeMap<usize, String>,
+    clock: Option<String>,
 }
 
 impl Writer {
     pub fn line(&mut self, line: &Line) -> String {
-        format!("{:<12} {}", at(line.t), self.event(&line.event))
+        if let Event::Start { clock, .. } = &line.event {
+            self.clock.clone_from(clock);
+        }
+        format!("{:<12} {}", moment(self.clock.as_deref(), line.t), self.event(&line.event))
     }
 
     fn node(&self, n: NodeId) -> String {
@@ -97,6 +110,23 @@ impl Writer {
                     _ => "unknown: ",
                 };
                 format!("{call} => {how}{text}")
+            }
+            Event::Lock { n, key, txn, primary, kind } => {
+                let primary =
+                    if primary == key { "primary".into() } else { format!("primary {primary}") };
+                format!("n{n} {key}: lock of txn {txn} ({kind}, {primary})")
+            }
+            Event::Unlock { n, key, txn } => format!("n{n} {key}: the lock of txn {txn} is gone"),
+            Event::Record { n, key, txn, kind, .. } if kind == "Rollback" => {
+                format!("n{n} {key}: txn {txn} is rolled back")
+            }
+            Event::Record { n, key, txn, commit, kind } => {
+                format!("n{n} {key}@{commit}: {kind} of txn {txn} is committed")
+            }
+            Event::Exchange { n, input, effects } => {
+                format!("n{n} {input} => {}", effects.join("; "))
+                    .trim_end_matches(" => ")
+                    .to_owned()
             }
             Event::Fault { fault, text, .. } => {
                 self.faults.insert(*fault, text.clone());

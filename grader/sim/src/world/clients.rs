@@ -178,6 +178,7 @@ impl World<'_, '_> {
             op: history,
             client,
             n: node,
+            txn: None,
             text: op.to_string(),
             key: op.key().map(plain).unwrap_or_default(),
         });

@@ -144,6 +144,7 @@ impl<'w, 'a> World<'w, 'a> {
         world.trace.line(0, || Traced::Start {
             trace: 1,
             seed,
+            clock: None,
             nodes: ids.clone(),
             clients: Vec::new(),
         });

@@ -19,6 +19,8 @@ pub struct Mail {
     pub msg: Message,
     /// The bytes that say it.
     pub bytes: ByteBuf,
+    /// Its number in the trace; 0: it has none.
+    pub number: u64,
 }
 
 impl Mail {
@@ -27,7 +29,7 @@ impl Mail {
     /// # Errors
     /// When the bytes are no message.
     pub fn decode(bytes: ByteBuf) -> Outcome<Self> {
-        Ok(Mail { msg: decode(&bytes)?, bytes })
+        Ok(Mail { msg: decode(&bytes)?, bytes, number: 0 })
     }
 
     /// Its kind.
@@ -43,7 +45,7 @@ impl Mail {
 
 impl From<Message> for Mail {
     fn from(msg: Message) -> Self {
-        Mail { bytes: msg.encode_to_vec().into(), msg }
+        Mail { bytes: msg.encode_to_vec().into(), msg, number: 0 }
     }
 }
 

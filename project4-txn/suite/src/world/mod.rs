@@ -5,12 +5,14 @@
 
 mod calls;
 mod expect;
+mod recorder;
 mod requests;
 
 use std::collections::BTreeMap;
 
 use prost::Message;
 use serde_bytes::ByteBuf;
+use sim::coverage::Coverage;
 use sim::disk::DiskImage;
 use sim::failure::{Failure, Outcome};
 use sim::harness::Run;
@@ -22,6 +24,7 @@ use crate::rows::Row;
 
 pub use calls::{Answers, Call, Pending, Raced, Responds};
 pub use expect::{expect_ok, expect_rows, show_error, wrong};
+use recorder::Recorder;
 pub use requests::*;
 
 /// One run of a test.
@@ -37,6 +40,7 @@ pub struct Store<'w, 'a> {
     next_call: u64,
     answers: BTreeMap<u64, Result<ByteBuf, Trouble>>,
     waiting: u32,
+    recorder: Recorder,
 }
 
 impl<'w, 'a> Store<'w, 'a> {
@@ -57,6 +61,7 @@ impl<'w, 'a> Store<'w, 'a> {
     }
 
     fn start(run: &'w mut World<'a>, backend: Backend) -> Outcome<Self> {
+        let recorder = Recorder::new(run.recording(), run.seed);
         let link = run.start()?;
         let mut store = Store {
             run,
@@ -66,7 +71,9 @@ impl<'w, 'a> Store<'w, 'a> {
             next_call: 0,
             answers: BTreeMap::new(),
             waiting: 0,
+            recorder,
         };
+        store.recorder.begins();
         store.open(Vec::new())?;
         Ok(store)
     }
@@ -88,6 +95,7 @@ impl<'w, 'a> Store<'w, 'a> {
     /// As [`Store::in_memory`].
     pub fn anew(&mut self) -> Outcome {
         self.disk = DiskImage::default();
+        self.recorder.begins();
         self.open(Vec::new())
     }
 
@@ -97,7 +105,9 @@ impl<'w, 'a> Store<'w, 'a> {
     /// As [`Store::in_memory`].
     pub fn crash(&mut self) -> Outcome {
         let disk = self.disk.crash(&mut self.run.rng);
+        self.recorder.crashes();
         self.link = self.run.start()?;
+        self.recorder.opens();
         self.disk = DiskImage::of(disk.clone());
         self.open(disk)
     }
@@ -105,18 +115,41 @@ impl<'w, 'a> Store<'w, 'a> {
     /// Says something, notes disk and answers, and returns the other effects.
     fn say(&mut self, input: Input) -> Outcome<Vec<Effect>> {
         self.run.count_input();
-        let mut effects = Vec::new();
+        if let Input::Calls(calls) = &input {
+            for (number, method, request) in calls {
+                self.recorder.asks(*number, method, request);
+            }
+        }
+        let changes =
+            !matches!(input, Input::Look | Input::Ask(..) | Input::Count | Input::Key(..));
+        let (mut effects, mut told) = (Vec::new(), Vec::new());
         for effect in self.link.exchange(input)? {
             match effect {
                 Effect::Disk(op) => self.disk.apply(op),
                 Effect::Answer(call, answer) => {
+                    told.push((call, answer.clone()));
                     self.answers.insert(call, answer);
                 }
                 Effect::Waiting(count) => self.waiting = count,
                 other => effects.push(other),
             }
         }
+        if changes && self.recorder.on() {
+            self.show();
+        }
+        // What was done comes before the word of it.
+        told.iter().for_each(|(call, answer)| self.recorder.is_told(*call, answer));
         Ok(effects)
+    }
+
+    // For the trace alone: no input of the test, and whatever is wrong with the answer is found where it matters.
+    fn show(&mut self) {
+        if let Ok(effects) = self.link.exchange(Input::Look)
+            && let Some(Effect::Rows(rows)) = effects.first()
+        {
+            let rows: Vec<Row> = rows.iter().map(|(cf, k, v)| Row::parse(*cf, k, v)).collect();
+            self.recorder.holds(&rows);
+        }
     }
 
     fn done(&mut self, input: Input) -> Outcome {
@@ -281,6 +314,13 @@ impl<'w, 'a> Store<'w, 'a> {
             Some(Err(trouble)) => Ok(Some(Err(trouble))),
             Some(Ok(bytes)) => Ok(Some(Ok(R::decode(&bytes[..]).map_err(|_| nonsense(None))?))),
         }
+    }
+}
+
+impl Drop for Store<'_, '_> {
+    fn drop(&mut self) {
+        let trace = std::mem::take(&mut self.recorder).into_trace();
+        self.run.deposit(0, trace, &Coverage::default());
     }
 }
 

@@ -115,6 +115,7 @@ impl<'l> Chaos<'l> {
     /// # Errors
     /// When a node does not start.
     pub fn new(lab: &'l Lab<'l>, plan: Plan) -> Outcome<Self> {
+        lab.set_clock(0);
         let mut nodes = BTreeMap::new();
         for id in 1..=plan.nodes {
             let mut setup = Setup::new(id, plan.nodes).with(|c| plan.configure(c));
@@ -237,7 +238,10 @@ impl<'l> Chaos<'l> {
                 self.at(pause, Event::Fault);
                 self.fault();
             }
-            Event::Mend => self.cut.clear(),
+            Event::Mend => {
+                self.cut.clear();
+                self.lab.tell(|to, now| to.heals(now));
+            }
             Event::Propose => {
                 let pause = 1 + self.draw(2 * self.plan.proposals * TICK);
                 self.at(pause, Event::Propose);
@@ -286,6 +290,9 @@ impl<'l> Chaos<'l> {
         if through && let Some(node) = self.nodes.get_mut(&to) {
             node.deliver(mail)?;
             self.after(to)?;
+        } else {
+            let why = if up { "the link is dead" } else { "down" };
+            self.lab.tell(|told, now| told.lost(now, mail, why));
         }
         Ok(())
     }
@@ -351,6 +358,9 @@ impl<'l> Chaos<'l> {
         self.flushed_by_snapshot(id);
         if !self.healed && !mails.is_empty() && self.rng.chance(self.plan.crash_at_persist) {
             self.coverage.crashes_between_persist_and_send += 1;
+            self.lab.tell(|to, now| {
+                mails.iter().for_each(|mail| to.lost(now, mail, "its sender died first"));
+            });
             self.kill(id, 0);
             return Ok(());
         }

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use sim::coverage::Coverage;
 use sim::failure::Outcome;
 use sim::harness::Run;
 use sim::link::Link;
 use sim::rng::Rng;
+use sim::trace::Trace;
 
-use crate::protocol::{Level, RaftNode};
-use crate::world::{Net, Node, Setup};
+use crate::mail::Mail;
+use crate::protocol::{Level, RaftNode, Status};
+use crate::world::recorder::Recorder;
+use crate::world::{Disk, Net, Node, Setup};
 
 /// One run of a test.
 pub type World<'a> = Run<'a, RaftNode>;
@@ -35,10 +39,12 @@ pub struct Lab<'w> {
     // borrows it needs to name one lifetime, not three.
     launch: Box<dyn Fn() -> Outcome<Box<dyn Link<RaftNode>>> + 'w>,
     count: Box<dyn Fn() + 'w>,
+    deposit: Box<dyn Fn(Trace) + 'w>,
     seed: u64,
     level: Level,
     trace: Cell<u64>,
     clock: Cell<Option<u64>>,
+    recorder: RefCell<Recorder>,
 }
 
 impl<'w> Lab<'w> {
@@ -50,15 +56,20 @@ impl<'w> Lab<'w> {
             Some("stage2ab") => Level::Log,
             _ => Level::Node,
         };
+        let recorder = RefCell::new(Recorder::new(run.recording(), seed));
         let run = Rc::new(RefCell::new(run));
-        let counted = Rc::clone(&run);
+        let (counted, given) = (Rc::clone(&run), Rc::clone(&run));
         Lab {
             launch: Box::new(move || run.borrow_mut().start()),
             count: Box::new(move || counted.borrow_mut().count_input()),
+            deposit: Box::new(move |trace| {
+                given.borrow_mut().deposit(0, trace, &Coverage::default());
+            }),
             seed,
             level,
             trace: Cell::new(seed),
             clock: Cell::new(None),
+            recorder,
         }
     }
 
@@ -122,6 +133,29 @@ impl<'w> Lab<'w> {
         When(self.clock.get())
     }
 
+    /// What happens in this room is told to the trace, with the time.
+    pub(super) fn tell(&self, what: impl FnOnce(&mut Recorder, Option<u64>)) {
+        let mut recorder = self.recorder.borrow_mut();
+        if recorder.on() {
+            what(&mut recorder, self.clock.get());
+        }
+    }
+
+    /// Messages leave a node; each gets its number in the trace.
+    pub(super) fn leave(&self, mails: &mut [Mail]) {
+        self.tell(|to, now| mails.iter_mut().for_each(|mail| to.leaves(now, mail)));
+    }
+
+    /// A node shows itself to the trace.
+    pub(super) fn shows(&self, id: u64, status: &Status, disk: &Disk) {
+        self.tell(|to, now| to.shows(now, id, status, disk));
+    }
+
+    /// Whether a trace is kept.
+    pub(super) fn recording(&self) -> bool {
+        self.recorder.borrow().on()
+    }
+
     pub(super) fn launch(&self) -> Outcome<Box<dyn Link<RaftNode>>> {
         (self.launch)()
     }
@@ -144,5 +178,13 @@ impl<'w> Lab<'w> {
             word[..chunk.len()].copy_from_slice(chunk);
             self.note(u64::from_le_bytes(word));
         }
+    }
+}
+
+impl Drop for Lab<'_> {
+    fn drop(&mut self) {
+        let mut trace = self.recorder.take().into_trace();
+        trace.mix(&[self.trace.get()], &[]);
+        (self.deposit)(trace);
     }
 }

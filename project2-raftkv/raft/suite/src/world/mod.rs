@@ -9,6 +9,7 @@
 //! - [`chaos`]: several nodes, a bad network, slow disks and crashes, all drawn from one seed.
 
 mod lab;
+mod recorder;
 
 pub mod chaos;
 pub mod disk;

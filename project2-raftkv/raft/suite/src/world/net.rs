@@ -87,21 +87,20 @@ impl<'l> Net<'l> {
     /// Nothing goes from `from` to `to` any more.
     pub fn cut_one_way(&mut self, from: u64, to: u64) {
         self.cut.insert((from, to));
+        self.lab.tell(|told, now| told.cuts(now, &self.cut));
     }
 
     /// Nothing goes between these two any more.
     pub fn cut(&mut self, a: u64, b: u64) {
-        self.cut_one_way(a, b);
-        self.cut_one_way(b, a);
+        self.cut.extend([(a, b), (b, a)]);
+        self.lab.tell(|told, now| told.cuts(now, &self.cut));
     }
 
     /// Nothing goes to or from this node any more.
     pub fn isolate(&mut self, id: u64) {
-        for other in self.ids() {
-            if other != id {
-                self.cut(id, other);
-            }
-        }
+        let others = self.ids().into_iter().filter(|other| *other != id);
+        self.cut.extend(others.flat_map(|other| [(id, other), (other, id)]));
+        self.lab.tell(|told, now| told.cuts(now, &self.cut));
     }
 
     /// Messages of this kind are lost.
@@ -112,6 +111,7 @@ impl<'l> Net<'l> {
     /// All links work again, and no kind of message is lost.
     pub fn heal(&mut self) {
         self.cut.clear();
+        self.lab.tell(|told, now| told.heals(now));
         self.ignored.clear();
         self.shorten = None;
     }
@@ -315,17 +315,20 @@ impl<'l> Net<'l> {
             let Some(mut mail) = self.queue.pop_front() else { return Ok(()) };
             if let Some(shorten) = self.shorten.filter(|_| mail.kind() == MessageType::MsgAppend) {
                 shorten(&mut mail.msg);
-                mail = mail.msg.into();
+                mail = Mail { number: mail.number, ..mail.msg.into() };
             }
             let (from, to) = (mail.msg.from, mail.msg.to);
             let ignored = self.ignored.contains(&mail.msg.msg_type);
             if ignored || self.cut.contains(&(from, to)) {
+                let why = if ignored { "lost by the test" } else { "the link is cut" };
+                self.lab.tell(|told, now| told.lost(now, &mail, why));
                 if mail.kind() == MessageType::MsgSnapshot {
                     self.lost_snapshots.push((from, to));
                 }
                 continue;
             }
             if !self.nodes.contains_key(&to) {
+                self.lab.tell(|told, now| told.lost(now, &mail, "nobody there"));
                 continue;
             }
             self.node(to)?.deliver(&mail)?;

@@ -98,7 +98,8 @@ impl<'l> Node<'l> {
             changes: VecDeque::new(),
             confs: Vec::new(),
         };
-        node.boot(node.config.applied)?;
+        lab.tell(|to, now| to.starts(now, node.id));
+        node.begin(node.config.applied)?;
         Ok(node)
     }
 
@@ -109,6 +110,11 @@ impl<'l> Node<'l> {
     /// When it does not start; the same holds for everything below, for a node that is gone, or that
     /// breaks its own rules.
     pub fn boot(&mut self, applied: u64) -> Outcome {
+        self.lab.tell(|to, now| to.boots(now, self.id));
+        self.begin(applied)
+    }
+
+    fn begin(&mut self, applied: u64) -> Outcome {
         self.link = Some(self.lab.launch()?);
         let applied = applied.max(self.disk.durable().conf_index);
         self.config.applied = applied;
@@ -126,11 +132,15 @@ impl<'l> Node<'l> {
                 format!("its disk holds {}", self.show_disk()),
                 format!("it refuses: {refusal}"),
             )
-        })
+        })?;
+        self.show();
+        Ok(())
     }
 
     /// Kills it. Of the Readys that waited for the disk, the first `lucky` are there nevertheless.
     pub fn kill(&mut self, lucky: usize) {
+        let waiting = self.disk.waiting().saturating_sub(lucky);
+        self.lab.tell(|to, now| to.dies(now, self.id, waiting));
         self.link = None;
         self.taken = None;
         self.held.clear();
@@ -192,7 +202,22 @@ impl<'l> Node<'l> {
     /// As [`Node::boot`].
     pub fn order(&mut self, input: Input) -> Outcome<Result<(), String>> {
         self.lab.note(self.id);
-        self.done(input)
+        let done = self.done(input)?;
+        self.show();
+        Ok(done)
+    }
+
+    // For the trace alone: no input of the test, and whatever is wrong with the answer is found where it matters.
+    fn show(&mut self) {
+        if !self.lab.recording() {
+            return;
+        }
+        let Some(link) = &mut self.link else { return };
+        if let Ok(effects) = link.exchange(Input::Status)
+            && let Some(Effect::Status(status)) = effects.first()
+        {
+            self.lab.shows(self.id, status, &self.disk);
+        }
     }
 
     /// Delivers a message, exactly as it was sent. A message may be refused, that is no failure.
@@ -201,7 +226,10 @@ impl<'l> Node<'l> {
     /// As [`Node::boot`].
     pub fn deliver(&mut self, mail: &Mail) -> Outcome {
         self.lab.note_bytes(&mail.bytes);
-        self.done(Input::Step(mail.bytes.clone())).map(drop)
+        self.lab.tell(|to, now| to.arrives(now, self.id, mail));
+        self.done(Input::Step(mail.bytes.clone()))?.ok();
+        self.show();
+        Ok(())
     }
 
     /// Takes a Ready, if there is one, and puts it into the disk's queue.
@@ -225,7 +253,8 @@ impl<'l> Node<'l> {
             Effect::Ready(out) => *out,
             other => return Err(nonsense(Some(&other))),
         };
-        let taken = self.decoded(out)?;
+        let mut taken = self.decoded(out)?;
+        self.lab.leave(&mut taken.messages);
         self.discipline.on_ready(&self.disk, &taken)?;
         self.taken = Some(taken.clone());
         Ok(Some(taken))
@@ -253,7 +282,9 @@ impl<'l> Node<'l> {
         let change = |entry: &&Entry| entry.entry_type == i32::from(EntryType::EntryConfChange);
         self.changes.extend(taken.committed.iter().filter(change).cloned());
         self.reads.extend_from_slice(&taken.reads);
-        self.done(Input::Advance)?.map_err(refused("Advance"))
+        self.done(Input::Advance)?.map_err(refused("Advance"))?;
+        self.show();
+        Ok(())
     }
 
     fn decoded(&self, out: ReadyOut) -> Outcome<Taken> {
@@ -289,9 +320,12 @@ impl<'l> Node<'l> {
     pub fn persisted(&mut self, number: u64) -> Outcome<Vec<Mail>> {
         self.lab.note(number);
         self.disk.persist(number);
+        self.lab.tell(|to, now| to.synced(now, self.id));
         self.order(Input::Persisted(number))?.map_err(refused("Persisted"))?;
         let later = self.held.iter().position(|(n, _)| *n > number).unwrap_or(self.held.len());
-        Ok(self.held.drain(..later).flat_map(|(_, mails)| mails).collect())
+        let mut mails: Vec<Mail> = self.held.drain(..later).flat_map(|(_, mails)| mails).collect();
+        self.lab.leave(&mut mails);
+        Ok(mails)
     }
 
     /// Applies the changes of members up to `index`, and tells the node that everything up to there is applied.

@@ -16,6 +16,7 @@ impl Chaos<'_> {
         }
         let copies = if self.rng.chance(self.plan.loss) {
             self.coverage.lost += 1;
+            self.lab.tell(|to, now| to.lost(now, &mail, "loss"));
             // A transport tells the leader that its snapshot is lost, sooner or later.
             if mail.kind() == proto::eraftpb::MessageType::MsgSnapshot {
                 let (node, to) = (mail.msg.from, mail.msg.to);
@@ -26,6 +27,7 @@ impl Chaos<'_> {
             0
         } else if self.rng.chance(self.plan.duplicate) {
             self.coverage.duplicated += 1;
+            self.lab.tell(|to, now| to.doubled(now, &mail));
             2
         } else {
             1
@@ -81,6 +83,7 @@ impl Chaos<'_> {
                 }
             }
         }
+        self.lab.tell(|to, now| to.cuts(now, &self.cut));
     }
 
     /// A node dies; it comes back some time later.
@@ -120,6 +123,7 @@ impl Chaos<'_> {
     pub(super) fn heal(&mut self) -> Outcome {
         self.healed = true;
         self.cut.clear();
+        self.lab.tell(|to, now| to.heals(now));
         let bad = |event: &Event| {
             matches!(event, Event::Fault | Event::Restart(_) | Event::Change | Event::Transfer)
         };
