@@ -19,6 +19,10 @@ export function regionsAt(model, i) {
 export function drawGrid(table, model, region, i, selected) {
   const peers = peersAt(model, region, i);
   table.replaceChildren();
+  if (peers.length === 0 && model.keys.length > 0) {
+    drawKeys(table, model, i);
+    return;
+  }
   if (peers.length === 0) {
     table.append(element("caption", {}, "No peer has shown its log yet."));
     return;
@@ -47,6 +51,22 @@ export function drawGrid(table, model, region, i, selected) {
     const told = `${state.commit}\u2009/\u2009${state.applied}\u2009/\u2009${state.persisted}`;
     row.append(element("td", { className: "told" }, told));
     body.append(row);
+  }
+  table.append(body);
+}
+
+// A store with transactions has no log to show: what is locked, and what was committed where.
+function drawKeys(table, model, i) {
+  const head = ["key", "lock", "records, the newest first"].map((text) => element("th", {}, text));
+  table.append(element("thead", {}, element("tr", {}, ...head)));
+  const body = element("tbody", {});
+  for (const key of model.keys) {
+    const lock = model.spans.findLast((span) => span.key === key && span.i <= i && (span.end > i || span.end === model.count - 1));
+    const records = model.marks.filter((mark) => mark.key === key && mark.i <= i).slice(-4).reverse();
+    const held = element("td", { className: "told" }, lock ? `txn ${lock.txn}, primary ${lock.primary}` : "\u2013");
+    if (lock) held.style.background = `var(${cycle(lock.txn)})`;
+    const told = records.map((mark) => (mark.kind === "Rollback" ? `txn ${mark.txn} rolled back` : `@${mark.commit} ${mark.kind} of txn ${mark.txn}`));
+    body.append(element("tr", {}, element("th", { scope: "row" }, key), held, element("td", { className: "told" }, told.join(", "))));
   }
   table.append(body);
 }

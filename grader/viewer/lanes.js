@@ -7,7 +7,8 @@ import { above, atEvent, moment } from "./model.js";
 const LABEL = 92; // the column of names at the left
 const TOP = 26; // the ruler
 const BAR = 11; // a peer's bar
-const ARROWS = 2500; // more arrows than this in a frame are only counted
+const ARROWS = 2000; // more arrows than this in a frame are only counted
+const STATES = 1500; // more changes of a peer than this, and only each second pixel is looked at
 const RIGHT = 14;
 
 const TERM_COLOURS = 8;
@@ -221,6 +222,7 @@ export class Lanes {
     const { context: g } = this;
     const width = Math.min(g.measureText(text).width, room);
     const left = align === "center" ? x - width / 2 : x;
+    if (this.taken.length > 250) return false;
     for (const [x1, y1, x2, y2] of this.taken) {
       if (left < x2 && left + width > x1 && y - 6 < y2 && y + 6 > y1) return false;
     }
@@ -258,6 +260,10 @@ export class Lanes {
     const states = this.model.states.get(`${row.n}/${region}`);
     const y = this.barY(row.n, region);
     let k = Math.max(0, above(states, this.begin, (s) => s.i) - 1);
+    if (above(states, this.end, (s) => s.i) - k > STATES) {
+      this.drawPeerFromAfar(states, y);
+      return;
+    }
     let until = -Infinity;
     for (; k < states.length && states[k].i < this.end; k++) {
       const state = states[k];
@@ -290,6 +296,17 @@ export class Lanes {
         this.label(`r${region} removed`, x + 2, y, 90);
       }
       k = next - 1;
+    }
+  }
+
+  drawPeerFromAfar(states, y) {
+    const { context: g } = this;
+    for (let x = LABEL; x < LABEL + this.width; x += 2) {
+      const state = atEvent(states, this.eventFrom(this.placeAt(x + 2)));
+      if (!state || state.gone) continue;
+      g.fillStyle = this.colour(state.down ? "--down" : ROLE[state.role]);
+      const thin = state.role === "Follower" && !state.down ? 3 : 0;
+      g.fillRect(x, y - BAR / 2 + thin, 2, BAR - 2 * thin);
     }
   }
 
@@ -331,7 +348,9 @@ export class Lanes {
     g.lineWidth = 1;
     let last = -9;
     g.beginPath();
-    for (let k = above(events, this.begin - 1); k < events.length && events[k] < this.end; k++) {
+    const [first, stop] = [above(events, this.begin - 1), above(events, this.end - 1)];
+    const by = Math.max(1, Math.floor((stop - first) / STATES));
+    for (let k = first; k < stop; k += by) {
       const x = Math.round(this.x(this.place(events[k]))) + 0.5;
       if (x - last < 1) continue;
       g.moveTo(x, y);
@@ -347,14 +366,16 @@ export class Lanes {
     const { model, begin, end } = this;
     const sent = above(model.arrows, begin - 1, (a) => a.i);
     const arrived = above(model.ends, begin - 1, (a) => a.end);
+    const stop = above(model.arrows, end - 1, (a) => a.i);
+    this.inFrame = [];
+    if (stop - sent > ARROWS) {
+      this.drawDensity(sent, stop);
+      return;
+    }
     const frame = new Set();
     for (let k = sent; k < model.arrows.length && model.arrows[k].i < end; k++) frame.add(model.arrows[k]);
     for (let k = arrived; k < model.ends.length && model.ends[k].end < end; k++) frame.add(model.ends[k]);
     this.inFrame = [...frame].filter((arrow) => !this.hidden.has(arrow.family));
-    if (this.inFrame.length > ARROWS) {
-      this.drawDensity();
-      return;
-    }
     // Labels go to the rarest first.
     const rank = { vote: 0, snapshot: 1, other: 2, append: 3, beat: 4 };
     this.inFrame.sort((a, b) => rank[a.family] - rank[b.family] || a.i - b.i);
@@ -410,27 +431,29 @@ export class Lanes {
   }
 
   // Too many to tell apart: how much each node heard, as a hill.
-  drawDensity() {
-    const { context: g } = this;
+  drawDensity(first, stop) {
+    const { context: g, model } = this;
     const columns = Math.ceil(this.width / 4);
+    const heard = new Map(model.nodes.map((n) => [n, new Uint32Array(columns + 1)]));
+    const by = Math.max(1, Math.floor((stop - first) / 10000));
+    let most = 1;
+    for (let k = first; k < stop; k += by) {
+      const arrow = model.arrows[k];
+      if (this.hidden.has(arrow.family)) continue;
+      const at = Math.floor((this.x(this.place(arrow.i)) - LABEL) / 4);
+      if (at >= 0 && at <= columns) most = Math.max(most, ++heard.get(arrow.to)[at]);
+    }
+    g.fillStyle = this.colour("--beat");
+    g.globalAlpha = 0.45;
     for (const row of this.places) {
       if (row.what !== "node") continue;
-      const counts = new Uint32Array(columns + 1);
-      let most = 1;
-      for (const arrow of this.inFrame) {
-        if (arrow.to !== row.n) continue;
-        const at = Math.floor((this.x(this.place(arrow.i)) - LABEL) / 4);
-        if (at >= 0 && at <= columns) most = Math.max(most, ++counts[at]);
-      }
-      g.fillStyle = this.colour("--beat");
-      g.globalAlpha = 0.45;
       const base = row.y + row.height - 3;
-      counts.forEach((count, at) => {
+      heard.get(row.n).forEach((count, at) => {
         const tall = (count / most) * (row.height - BAR - 12);
-        g.fillRect(LABEL + at * 4, base - tall, 3, tall);
+        if (count > 0) g.fillRect(LABEL + at * 4, base - tall, 3, tall);
       });
-      g.globalAlpha = 1;
     }
+    g.globalAlpha = 1;
   }
 
   // ---- clients, keys
@@ -460,13 +483,12 @@ export class Lanes {
         g.lineWidth = 1;
       }
       g.fillStyle = this.colour("--fg");
-      const told = { ok: `${call.text} \u2192 ${call.result}`, never: `${call.text}: ${call.result}`, unknown: `${call.text} \u2192 ?`, open: `${call.text} \u2026` };
+      if (wide <= 24 && !call.blamed) continue;
+      const who = row.clients.length > 1 ? `${clientName(model, call.client)}: ` : "";
+      const end = { ok: ` \u2192 ${call.result}`, never: `: ${call.result}`, unknown: " \u2192 ?", open: " \u2026" }[call.how];
       const from = Math.max(x, LABEL) + 3;
-      if (row.clients.length > 1) {
-        const who = clientName(model, call.client);
-        for (const how of Object.keys(told)) told[how] = `${who}: ${told[how]}`;
-      }
-      if (wide > 24 || call.blamed) this.label(told[call.how], from, y + 7.5, call.blamed ? Math.max(260, x2 - from) : Math.max(x2 - from - 3, 10));
+      const room = call.blamed ? Math.max(260, x2 - from) : Math.max(x2 - from - 3, 10);
+      this.label(`${who}${call.text}${end}`, from, y + 7.5, room);
     }
   }
 
@@ -609,7 +631,10 @@ export class Lanes {
   }
 }
 
-const clientName = (model, client) => (model.txns.has(client) ? `txn ${client}` : `client ${client}`);
+function clientName(model, client) {
+  if (model.txns.has(client)) return `txn ${client}`;
+  return model.txns.size > 0 ? "who cleans up" : `client ${client}`;
+}
 
 // Many clients that come and go share lanes, one after the other.
 function packClients(model) {

@@ -26,7 +26,6 @@ function isMessage(line, model, i, wanted) {
 
 /** The numbers of the events that pass all filters. */
 export function filterEvents(model, { node, region, kind, text }) {
-  model.familyOf ??= new Map(model.lines.filter((l) => l.k === "send").map((l) => [l.id, family(l.kind)]));
   const test = (KINDS.find(([name]) => name === kind) ?? KINDS[0])[2];
   const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
   const found = [];

@@ -76,16 +76,8 @@ function fillFilters(page) {
   const regions = new Set([...model.states.keys()].map((key) => Number(key.split("/")[1])));
   byId("by-region").append(option(0, "any region"), ...[...regions].sort((a, b) => a - b).map((r) => option(r, `r${r}`)));
   byId("by-region").hidden = regions.size < 2;
-  const kinds = KINDS.filter(([name, , test]) => name === "all" || model.lines.some((line, i) => tries(() => test(line, model, i))));
+  const kinds = KINDS.filter(([name, , test]) => name === "all" || model.lines.some((line, i) => test(line, model, i)));
   byId("by-kind").append(...kinds.map(([name, text]) => option(name, text)));
-}
-
-function tries(test) {
-  try {
-    return test();
-  } catch {
-    return true;
-  }
 }
 
 /** Puts the cursor on event `i`. */
@@ -140,7 +132,10 @@ function frame(page) {
     line.firstChild.addEventListener("click", () => go(page, at));
     return line;
   }));
-  byId("who").textContent = page.node ? `n${page.node}: what it said of itself last` : "";
+  const keys = model.states.size === 0 && model.keys.length > 0;
+  byId("gridname").textContent = keys ? "Locks and records at the cursor" : "The logs at the cursor";
+  byId("gridhint").hidden = model.states.size === 0;
+  byId("who").textContent = page.node && lines.length > 0 ? `n${page.node}: what it said of itself last` : "";
   history.replaceState(null, "", link(page));
 }
 
@@ -185,7 +180,7 @@ function lookFor(page, to, words) {
   } else {
     JUMPS[to]?.(page);
   }
-  page.lanes.showEvents(Math.max(0, page.cursor - 25), Math.min(page.model.count - 1, page.cursor + 45));
+  page.lanes.showEvents(Math.max(0, page.cursor - 35), Math.min(page.model.count - 1, page.cursor + 30));
 }
 
 function setEven(page, even) {
@@ -234,6 +229,7 @@ const JUMPS = {
   election: (page) => next(page, page.model.jumps.election),
   fault: (page) => next(page, page.model.jumps.fault),
   snapshot: (page) => next(page, page.model.jumps.snapshot),
+  birth: (page) => next(page, page.model.jumps.birth),
 };
 
 function stop(page) {
@@ -262,6 +258,7 @@ const KEYS = {
   e: JUMPS.election,
   f: JUMPS.fault,
   s: JUMPS.snapshot,
+  r: JUMPS.birth,
   a: (page) => page.model.facts?.[0] >= 0 && go(page, page.model.facts[0]),
   b: (page) => page.model.facts?.[1] >= 0 && go(page, page.model.facts[1]),
   "+": (page) => page.lanes.zoom(0.6, page.lanes.x(page.lanes.place(page.cursor))),

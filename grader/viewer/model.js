@@ -58,6 +58,7 @@ export function readTrace(data) {
     time: new Float64Array(lines.length),
     nodes: [],
     clients: [],
+    familyOf: new Map(), // message -> its family
     txns: new Set(), // clients that are transactions
     keys: [],
     names: {}, // of nodes that are no stores
@@ -75,7 +76,7 @@ export function readTrace(data) {
     others: new Map(), // node -> events that are told as points
     phases: [],
     violation: -1,
-    jumps: { election: [], fault: [], snapshot: [] },
+    jumps: { election: [], fault: [], snapshot: [], birth: [] },
     node: new Int32Array(lines.length), // whom an event happens to; 0: nobody
     region: new Float64Array(lines.length),
   };
@@ -138,6 +139,7 @@ const readers = {
     const arrow = { i, end: -1, from: line.n, to: line.to, kind: line.kind, family: kind, text: line.text ?? "",
       region: line.region, why: "", twice: false };
     sent.set(line.id, arrow);
+    model.familyOf.set(line.id, kind);
     model.arrows.push(arrow);
     if (line.kind === "Snapshot") model.jumps.snapshot.push(i);
   },
@@ -178,6 +180,7 @@ const readers = {
     const key = `${line.n}/${line.region}`;
     const list = model.states.get(key);
     const before = list?.[list.length - 1];
+    if (!before && model.regionsOf.get(line.n).length > 1) model.jumps.birth.push(i);
     const runs = changedLog(before?.runs ?? [], line.kept, line.log ?? []);
     if (line.truncated[0] > (before?.truncated[0] ?? 0) && line.role && before?.persisted < line.truncated[0]) {
       model.jumps.snapshot.push(i);

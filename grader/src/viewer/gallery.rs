@@ -84,7 +84,7 @@ pub const PICTURES: [Picture; 7] = [
         test: "stage3b::split::a_split_while_the_network_is_in_two",
         seed: 1,
         about: "A leader is cut off with one follower of five just as it splits its region. The others elect a leader, and cut elsewhere: only one of the two splits may count.",
-        position: "to=fault",
+        position: "to=birth",
     },
     Picture {
         name: "dying-client",
@@ -92,7 +92,7 @@ pub const PICTURES: [Picture; 7] = [
         test: "stage4c::bank::money_survives_clients_that_die",
         seed: 1,
         about: "Percolator's client dies between its primary and its secondary; whoever meets the lock asks at the primary, and finishes what was decided there.",
-        position: "find=commit the locks",
+        position: "find=commit%20the%20locks%20of%20txn%20277",
     },
 ];
 

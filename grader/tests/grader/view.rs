@@ -149,18 +149,24 @@ fn the_text_tells_the_story_the_logs_and_the_events() {
 }
 
 #[test]
-fn a_test_of_any_kind_can_be_looked_at() {
+fn a_trace_becomes_a_page_and_slips_get_a_sentence() {
     let course = Course::toy("view");
-    let out = course.root.join("target/a run.html");
-    let out = out.to_str().unwrap();
-    course.grade(&["view", "last_put", "--no-open", "--out", out]).ends(0).says("a run.html");
-    let page = course.read("target/a run.html");
-    assert!(page.contains("stage1::get::the_last_put_wins"), "the page names its test");
-    assert!(page.contains("cargo grade view stage1::get::the_last_put_wins --seed 1"));
-    // A world without a trace of its own: what was said to the subject, word by word.
-    course.grade(&["view", "last_put", "--text"]).ends(0).says("starts (life 1)").says(" => ");
+    let json: Vec<String> =
+        two_stories().iter().map(|line| serde_json::to_string(line).unwrap()).collect();
+    course.write("run.jsonl", &json.join("\n"));
+    course
+        .grade(&["view", "run.jsonl", "--no-open", "--out", "a run.html"])
+        .ends(0)
+        .says("a run.html");
+    assert!(course.read("a run.html").contains("two logs differ"));
+    course.grade(&["view", "run.jsonl", "--no-open"]).ends(0).says("view");
+    // Without a name, the page that was made last.
+    course.grade(&["view", "--no-open"]).ends(0).says("run.html");
+    course.grade(&["view", "run.jsonl", "--text", "--last", "3"]).ends(0).says("two logs differ");
     course.grade(&["view", "no_such_test"]).ends(2).complains("cargo grade list");
     course.write("notes.txt", "no trace\n");
     course.grade(&["view", "notes.txt"]).ends(2).complains("no event that this version knows");
     course.grade(&["view", "--at", "3"]).ends(2).complains("--text");
+    // The toy's harness keeps no traces.
+    course.grade(&["view", "last_put", "--no-open"]).ends(2).complains("left no trace");
 }

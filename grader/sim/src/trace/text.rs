@@ -76,6 +76,7 @@ impl Writer {
                 region,
                 role,
                 term,
+                vote,
                 commit,
                 applied,
                 persisted,
@@ -86,6 +87,7 @@ impl Writer {
             } => {
                 self.terms.insert(*n, *term);
                 let region = if *region > 1 { format!(" r{region}") } else { String::new() };
+                let vote = if *vote > 0 { format!(" vote={vote}") } else { String::new() };
                 let log: Vec<String> =
                     log.iter().map(|(index, term)| format!("{index}@{term}")).collect();
                 let log = if log.is_empty() {
@@ -94,7 +96,7 @@ impl Writer {
                     format!(" {kept}+[{}]", log.join(" "))
                 };
                 format!(
-                    "n{n}@{term}{region} {role} commit={commit} applied={applied} persisted={persisted} last={last}{log}"
+                    "n{n}@{term}{region} {role}{vote} commit={commit} applied={applied} persisted={persisted} last={last}{log}"
                 )
             }
             Event::Gone { n, region } => format!("{} r{region} destroyed", self.node(*n)),

@@ -1,7 +1,7 @@
 //! The trace of a store with transactions, for the viewer: who asked for what and was told what, and which keys were locked, by
 //! whom, and what that came to.
 //!
-//! A client is known by the transaction that it runs. Time stands still: each thing that happens is a step, and what was
+//! A client is known by the transaction that it runs; who cleans up for others (client 0) often does not say which. Time stands still: each thing that happens is a step, and what was
 //! begun in one instant stands in a row. Locks and records are what the storage holds after an input, compared with
 //! before; that look is no input of the test.
 
@@ -25,8 +25,6 @@ pub(super) struct Recorder {
     life: u64,
     /// Open calls: the method and the attempt's number in the trace.
     calls: BTreeMap<u64, String>,
-    /// Who asked last: a request to resolve says whose locks, not who asks.
-    asker: u64,
     locks: BTreeMap<Vec<u8>, (u64, Kind)>,
     records: BTreeMap<(Vec<u8>, u64), (u64, Kind)>,
 }
@@ -77,13 +75,11 @@ impl Recorder {
         if !self.on {
             return;
         }
-        let Asked { by, text, key } = asked(method, request);
-        if by > 0 {
-            self.asker = by;
-        }
+        let Asked { by: client, text, key } = asked(method, request);
         self.calls.insert(number, method.to_owned());
-        let (op, client) = (usize::try_from(number).unwrap_or_default(), self.asker);
-        self.line(Event::Call { op, client, n: 1, txn: Some(client), text, key });
+        let op = usize::try_from(number).unwrap_or_default();
+        let txn = (client > 0).then_some(client);
+        self.line(Event::Call { op, client, n: 1, txn, text, key });
     }
 
     pub fn is_told(&mut self, number: u64, answer: &Result<impl AsRef<[u8]>, Trouble>) {
@@ -187,7 +183,9 @@ fn asked(method: &str, bytes: &[u8]) -> Asked {
             let r: pb::CheckTxnStatusRequest = read(bytes);
             let words =
                 format!("what of txn {}? asked at its primary {}", r.lock_ts, text(&r.primary_key));
-            say(r.caller_start_ts, words, &r.primary_key)
+            // The largest one means: at any rate.
+            let by = if r.caller_start_ts == u64::MAX { 0 } else { r.caller_start_ts };
+            say(by, words, &r.primary_key)
         }
         "KvResolveLock" => {
             let r: pb::ResolveLockRequest = read(bytes);

@@ -115,7 +115,9 @@ impl Recorder {
         let text = mail.show();
         let kind = notation::kind(mail.kind());
         // `n1@3 -> n2 Append base=...`: the sender and the kind stand for themselves.
-        let text = text.split_once(kind).map_or("", |(_, rest)| rest).trim().to_owned();
+        // Its term does not: that of a message may be another than its sender's by now.
+        let rest = text.split_once(kind).map_or("", |(_, rest)| rest);
+        let text = format!("term={}{rest}", mail.msg.term);
         let event = Event::Send {
             n: mail.msg.from,
             to: mail.msg.to,
