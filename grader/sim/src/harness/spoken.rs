@@ -51,7 +51,7 @@ impl<P: Protocol> Link<P> for Heard<P> {
         let said = short(&input);
         let answer = self.link.exchange(input);
         let effects = match &answer {
-            Ok(effects) => effects.iter().map(|effect| short(effect)).collect(),
+            Ok(effects) => effects.iter().map(short).collect(),
             Err(failure) => vec![failure.what()],
         };
         self.spoken.line(Event::Exchange { n: 1, input: said, effects });
