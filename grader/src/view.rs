@@ -168,7 +168,8 @@ pub fn trace_of(
         bail!("{} left no trace to look at: {why}", job.test);
     };
     let mut shown = Shown::read(&job.test, &json).map_err(anyhow::Error::msg)?;
-    (rule.clone_into(&mut shown.about), command.clone_into(&mut shown.command));
+    rule.clone_into(&mut shown.about);
+    command.clone_into(&mut shown.command);
     Ok(Recorded { outcome, shown })
 }
 

@@ -138,7 +138,9 @@ impl<'w, 'a> Store<'w, 'a> {
             self.show();
         }
         // What was done comes before the word of it.
-        told.iter().for_each(|(call, answer)| self.recorder.is_told(*call, answer));
+        for (call, answer) in &told {
+            self.recorder.is_told(*call, answer);
+        }
         Ok(effects)
     }
 

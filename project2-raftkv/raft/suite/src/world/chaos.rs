@@ -28,6 +28,7 @@ pub use plan::Plan;
 use crate::mail::Mail;
 use crate::monitor::{Monitors, Nodes};
 use crate::protocol::{Input, Role, Status};
+use crate::world::recorder::Recorder;
 use crate::world::{Lab, Setup, World};
 
 /// So many units of virtual time are a tick.
@@ -240,7 +241,7 @@ impl<'l> Chaos<'l> {
             }
             Event::Mend => {
                 self.cut.clear();
-                self.lab.tell(|to, now| to.heals(now));
+                self.lab.tell(Recorder::heals);
             }
             Event::Propose => {
                 let pause = 1 + self.draw(2 * self.plan.proposals * TICK);
@@ -359,7 +360,9 @@ impl<'l> Chaos<'l> {
         if !self.healed && !mails.is_empty() && self.rng.chance(self.plan.crash_at_persist) {
             self.coverage.crashes_between_persist_and_send += 1;
             self.lab.tell(|to, now| {
-                mails.iter().for_each(|mail| to.lost(now, mail, "its sender died first"));
+                for mail in &mails {
+                    to.lost(now, mail, "its sender died first");
+                }
             });
             self.kill(id, 0);
             return Ok(());

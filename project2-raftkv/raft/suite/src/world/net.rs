@@ -18,6 +18,7 @@ use crate::members;
 use crate::monitor::{Monitors, Nodes};
 use crate::notation;
 use crate::protocol::{Input, Role, Status};
+use crate::world::recorder::Recorder;
 use crate::world::{Lab, Node, Setup};
 
 /// A group on a network without delay.
@@ -111,7 +112,7 @@ impl<'l> Net<'l> {
     /// All links work again, and no kind of message is lost.
     pub fn heal(&mut self) {
         self.cut.clear();
-        self.lab.tell(|told, now| told.heals(now));
+        self.lab.tell(Recorder::heals);
         self.ignored.clear();
         self.shorten = None;
     }

@@ -68,13 +68,12 @@ impl Recorder {
             let (seed, nodes, clients) = (self.seed, Vec::new(), Vec::new());
             self.trace.line(0, || Event::Start { trace: 1, seed, clock, nodes, clients });
         }
-        let t = match now {
-            Some(now) => now * UNIT,
-            None => {
-                // What a node says of itself belongs to what happened to it just before.
-                self.step += u64::from(!matches!(event, Event::State { .. }));
-                self.step * UNIT
-            }
+        let t = if let Some(now) = now {
+            now * UNIT
+        } else {
+            // What a node says of itself belongs to what happened to it just before.
+            self.step += u64::from(!matches!(event, Event::State { .. }));
+            self.step * UNIT
         };
         self.trace.line(t, || event);
     }

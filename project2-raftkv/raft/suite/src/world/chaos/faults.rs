@@ -5,6 +5,7 @@ use sim::failure::Outcome;
 use super::{Chaos, Event, TICK};
 use crate::mail::Mail;
 use crate::protocol::Input;
+use crate::world::recorder::Recorder;
 
 impl Chaos<'_> {
     /// A message sets out: it may be lost, delayed, doubled.
@@ -123,7 +124,7 @@ impl Chaos<'_> {
     pub(super) fn heal(&mut self) -> Outcome {
         self.healed = true;
         self.cut.clear();
-        self.lab.tell(|to, now| to.heals(now));
+        self.lab.tell(Recorder::heals);
         let bad = |event: &Event| {
             matches!(event, Event::Fault | Event::Restart(_) | Event::Change | Event::Transfer)
         };
