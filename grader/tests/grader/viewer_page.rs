@@ -178,9 +178,10 @@ fn a_hundred_thousand_events_open_at_once_and_scroll() {
             bytes / 1024,
             took.as_millis()
         );
-        // Bounds for a busy machine; the figures are what a person looks at.
-        assert!(took < Duration::from_secs(8), "{count} events took {took:?} to open");
-        assert!(median < 100.0, "{count} events: {median} ms a frame");
-        assert!(scroll < 100.0, "{count} events: {scroll} ms a scroll");
+        // Bounds for a machine ten times as busy as it should be; the figures are what a person looks at. A list
+        // with an element a row, or a frame that draws what is out of sight, is beyond them.
+        assert!(took < Duration::from_secs(30), "{count} events took {took:?} to open");
+        assert!(median < 500.0, "{count} events: {median} ms a frame");
+        assert!(scroll < 500.0, "{count} events: {scroll} ms a scroll");
     }
 }
