@@ -18,6 +18,7 @@ mod fixtures;
 mod handouts;
 mod manifests;
 mod paper;
+mod plans;
 mod running;
 mod similar;
 mod student;
