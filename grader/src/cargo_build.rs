@@ -29,6 +29,8 @@ pub struct Wanted {
     pub tests: BTreeSet<String>,
     /// Judges: package and binary.
     pub judges: BTreeSet<(String, String)>,
+    /// Packages to build with the names of variables, for a debugger.
+    pub debug: BTreeSet<String>,
 }
 
 /// What came out.
@@ -145,6 +147,9 @@ pub fn build_with(
     command.args(["build", "--no-default-features", "--keep-going"]);
     command.args(["--color", "never", "--message-format"]);
     command.arg(if colours { "json-diagnostic-rendered-ansi" } else { "json" });
+    for package in &wanted.debug {
+        command.args(["--config", &format!("profile.dev.package.{package}.debug=true")]);
+    }
     for package in &wanted.tests {
         command.args(["--package", package]);
     }

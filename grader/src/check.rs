@@ -167,7 +167,7 @@ impl Checker<'_> {
         let at_stage = self.at("id", &stage.id);
         for (empty, what) in [
             (stage.title.is_empty(), "title"),
-            (stage.points == 0, "points"),
+            (stage.points == 0 && !stage.extra, "points"),
             (stage.holes.is_empty(), "holes"),
             (stage.tests.is_empty(), "tests"),
         ] {

@@ -60,9 +60,10 @@ pub struct Stage {
     pub suite: String,
     /// The judge's binary, in the package of the suite.
     pub judge: String,
-    /// What the stage is worth.
+    /// What the stage is worth; nothing, if it is a warm-up.
     pub points: u32,
-    /// Extra credit: its points stand outside the hundred, and whoever leaves it out is not held up.
+    /// Extra credit: its points stand outside the hundred, and whoever leaves it out is not held up. A warm-up is of
+    /// this kind, too.
     #[serde(default)]
     pub extra: bool,
     /// The chapter, below `docs/src`.
@@ -228,6 +229,15 @@ impl Stage {
     /// Where a test's rule is explained: `docs/src/chapter-1.md#anchor`.
     pub fn reading(&self, test: &Test) -> String {
         format!("docs/src/{}", test.chapter.as_ref().unwrap_or(&self.chapter))
+    }
+
+    /// `8 points`, `4 points of extra credit`, `no points`.
+    pub fn worth(&self) -> String {
+        match (self.points, self.extra) {
+            (0, _) => "no points".into(),
+            (points, true) => format!("{points} points of extra credit"),
+            (points, false) => format!("{points} points"),
+        }
     }
 
     /// The sum of all weights.

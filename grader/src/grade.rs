@@ -8,7 +8,7 @@
 //! its subject behind a pipe. The same tests, the same seeds; but nothing in the student's process can
 //! touch the verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -138,7 +138,7 @@ pub fn grade(
         warnings: built.warnings.len(),
         stages: Vec::new(),
     };
-    let mut docs = BTreeMap::new();
+    let mut speakers = BTreeMap::new();
     let mut stopped = false;
     for (stage, tests) in &selected {
         let mut found = StageReport::new(stage, tests);
@@ -147,9 +147,7 @@ pub fn grade(
             match Programs::of(stage, &folder, &built, options.judge) {
                 Ok(programs) => {
                     run_stage(&mut found, stage, tests, &programs, &runner, options, progress);
-                    if found.holds_up() && docs.is_empty() {
-                        docs = long_forms(programs.speaker()).unwrap_or_default();
-                    }
+                    speakers.insert(&stage.id, programs.speaker().to_owned());
                 }
                 Err(text) => found.build_error = Some(text),
             }
@@ -157,6 +155,8 @@ pub fn grade(
         }
         report.stages.push(found);
     }
+    let speaker = report.first_open().and_then(|open| speakers.get(&open.id));
+    let docs = speaker.and_then(|program| long_forms(program).ok()).unwrap_or_default();
     // A scratch copy is somebody else's work.
     if workspace.shared_target.is_none() {
         Results::add(workspace, course, &report)?;
@@ -230,6 +230,7 @@ pub fn wanted(stages: &[&Stage], judge: bool) -> Wanted {
             .filter(|_| judge)
             .map(|s| (s.suite.clone(), s.judge.clone()))
             .collect(),
+        debug: BTreeSet::new(),
     }
 }
 

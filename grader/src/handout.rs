@@ -7,7 +7,7 @@
 //!   `hole` and the few `allow`s that cut code needs;
 //! - what only authors need is left out, and so are projects without a graded stage; the workspace's manifest
 //!   and lock file are made to fit;
-//! - `README.md` is the student's own; `grader/base.json` says what was handed out (see [`base`]);
+//! - `README.md` and `AGENTS.md` are the student's own; `grader/base.json` says what was handed out (see [`base`]);
 //!   everything else is copied byte for byte.
 //!
 //! A [`Scope`] makes smaller ones: fewer stages, or a *checkpoint*, whose earlier stages come solved. There the
@@ -21,7 +21,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use aho_corasick::{AhoCorasick, PatternID};
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use toml_edit::{DocumentMut, Item, Table};
 
 use crate::base::{BASE, Base};
@@ -56,6 +58,30 @@ pub struct Scope {
     pub stages: Vec<String>,
     /// The stages before this one come solved, with their part of the zoo.
     pub checkpoint: Option<String>,
+    /// What a coding assistant is asked to do.
+    pub assistant: Assistant,
+}
+
+/// What a coding assistant is asked to do in the starter (`AGENTS.md`); the book's page on assistants says why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Assistant {
+    /// Ask and explain; write no hole.
+    #[default]
+    Tutor,
+    /// Nothing.
+    Off,
+    /// Write code with the student.
+    Allowed,
+}
+
+impl Assistant {
+    fn text(self) -> &'static str {
+        match self {
+            Assistant::Tutor => include_str!("templates/agents-tutor.md"),
+            Assistant::Off => include_str!("templates/agents-off.md"),
+            Assistant::Allowed => include_str!("templates/agents-allowed.md"),
+        }
+    }
 }
 
 impl Scope {
@@ -166,9 +192,10 @@ pub fn starter(workspace: &Workspace, course: &Course, scope: &Scope) -> Result<
     leave_out_ungraded_projects(&mut files, folders.values().map(String::as_str))?;
     let course = keep_stages(&mut files, course, &scope.graded(course)?)?;
     files.insert("README.md".into(), readme(&course).into());
+    files.insert("AGENTS.md".into(), scope.assistant.text().into());
     settle_lock(workspace, &mut files)?;
     let sources = folders.values().cloned().collect();
-    let leaks = leaks(&original, &files, &sources, &is_cut);
+    let leaks = leaks(&original, &files, &sources, &is_cut)?;
     if !leaks.is_empty() {
         bail!(
             "the starter would give solutions away, so it was not written:\n{}",
@@ -326,13 +353,7 @@ fn readme(course: &Course) -> String {
     let stages: Vec<String> = course
         .stages
         .iter()
-        .map(|s| {
-            let extra = if s.extra { " of extra credit" } else { "" };
-            format!(
-                "- stage {}: {} ({} points{extra}), `docs/src/{}`",
-                s.id, s.title, s.points, s.chapter
-            )
-        })
+        .map(|s| format!("- stage {}: {} ({}), `docs/src/{}`", s.id, s.title, s.worth(), s.chapter))
         .collect();
     README.replace("{version}", &course.version).replace("{stages}", &stages.join("\n"))
 }
@@ -343,8 +364,8 @@ fn leaks(
     result: &Files,
     folders: &BTreeSet<String>,
     is_cut: &dyn Fn(&str) -> bool,
-) -> Vec<String> {
-    let (mut secrets, mut public) = (BTreeSet::new(), BTreeSet::new());
+) -> Result<Vec<String>> {
+    let (mut secrets, mut public) = (BTreeSet::new(), Vec::new());
     for (path, content) in original {
         let Ok(text) = std::str::from_utf8(content) else { continue };
         if Path::new(path).extension().is_none_or(|e| e != "rs") {
@@ -361,17 +382,22 @@ fn leaks(
         secrets.extend(inside.into_iter().filter(|line| line.chars().count() > TELLING));
         public.extend(outside);
     }
+    let secrets: Vec<&str> = secrets.into_iter().collect();
+    // All of them at once: a solution has thousands of lines, and the course a hundred thousand.
+    let finder = AhoCorasick::new(&secrets).context("the solutions' lines cannot be searched")?;
     // What stands elsewhere in the open, be it as a part of a line, is no secret.
-    let open = |secret: &&str| public.iter().any(|line| line.contains(*secret));
-    let secrets: Vec<&str> = secrets.into_iter().filter(|secret| !open(secret)).collect();
+    let open: BTreeSet<PatternID> =
+        finder.find_overlapping_iter(&public.join("\n")).map(|found| found.pattern()).collect();
     let mut leaks = Vec::new();
     for (path, content) in result {
         let text = String::from_utf8_lossy(content);
-        for (line, content) in (1..).zip(text.lines()) {
-            if secrets.iter().any(|secret| content.contains(secret)) {
-                leaks.push(format!("{path}:{line}: {}", content.trim()));
-            }
+        let told = finder.find_overlapping_iter(&*text).filter(|m| !open.contains(&m.pattern()));
+        let lines: BTreeSet<usize> =
+            told.map(|found| text[..found.start()].matches('\n').count()).collect();
+        for line in lines {
+            let content = text.lines().nth(line).unwrap_or_default();
+            leaks.push(format!("{path}:{}: {}", line + 1, content.trim()));
         }
     }
-    leaks
+    Ok(leaks)
 }

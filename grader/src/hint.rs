@@ -9,7 +9,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::course::Course;
-use crate::holes::{Holes, State};
+use crate::holes::Holes;
 use crate::report::explain::wrap;
 use crate::report::paint::Paint;
 use crate::workspace::Workspace;
@@ -30,9 +30,8 @@ pub fn next(
 ) -> Result<String> {
     let (stage, hole) = match id {
         Some(id) => course.hole(id)?,
-        None => course
-            .holes()
-            .find(|(_, hole)| holes.state(&hole.id) == State::Unwritten)
+        None => holes
+            .next(course)
             .context("every hole is written; say which one you mean: cargo grade hint HOLE")?,
     };
     if hole.hints.is_empty() {

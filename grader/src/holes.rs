@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::course::{Course, Hole};
+use crate::course::{Course, Hole, Stage};
 use crate::markers;
 use crate::tree;
 use crate::workspace::Workspace;
@@ -98,6 +98,13 @@ impl Holes {
     /// The calls of unwritten holes.
     pub fn unwritten(&self) -> impl Iterator<Item = (&str, &Spot)> {
         self.unwritten.iter().flat_map(|(id, spots)| spots.iter().map(move |s| (id.as_str(), s)))
+    }
+
+    /// The next one to write, in course order. A warm-up counts once somebody has begun it.
+    pub fn next<'a>(&self, course: &'a Course) -> Option<(&'a Stage, &'a Hole)> {
+        let open = |hole: &Hole| self.state(&hole.id) == State::Unwritten;
+        let left_out = |stage: &Stage| stage.points == 0 && stage.holes.iter().all(open);
+        course.holes().find(|(stage, hole)| open(hole) && !left_out(stage))
     }
 
     /// `hole 1.write in file:line (about 15 minutes)`.

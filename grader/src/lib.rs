@@ -10,7 +10,10 @@
 //!   them under [`limits`], [`verdict`] reads what it said or failed to say, [`run`] does that for
 //!   many at once, [`grade`] puts a stage together, and [`report`] tells it: a table for the eye, an
 //!   explanation for the mind, JSON for machines. [`hint`], [`replay`], [`list`], [`watch`] are the
-//!   student's other four questions, and [`view`] shows a run ([`viewer`]).
+//!   student's other four questions; [`results`] remembers what runs found, [`view`] shows
+//!   one ([`viewer`]), [`debugger`] looks into it.
+//! - **To help between two runs.** [`solution`], [`reset`] and [`tidy`] are about one hole or crate, [`bughunt`] turns
+//!   the course round, [`upgrade`] brings a newer release; [`base`] is what they know about the hand-out.
 //! - **To keep one source.** The reference is the only text; [`markers`] and [`cut`] take the
 //!   solutions out of it, [`handout`] makes the starter, [`ladder`] proves that it can be climbed,
 //!   [`zoo`] that the suites catch mistakes, [`sweep`] that they accept what is right,
@@ -38,6 +41,7 @@ pub mod class;
 pub mod cli;
 pub mod course;
 pub mod cut;
+pub mod debugger;
 pub mod demo;
 pub mod grade;
 pub mod handout;

@@ -26,10 +26,9 @@ pub fn render(course: &Course, stages: &[&Stage], known: &Known<'_>, paint: Pain
         let minutes: u32 = stage.holes.iter().map(|h| h.minutes).sum();
         let head = format!("stage {}  {}", stage.id, stage.title);
         text += &format!(
-            "{}\n  {} points{}, {} (about {}), {}; docs/src/{}\n",
+            "{}\n  {}, {} (about {}), {}; docs/src/{}\n",
             paint.strong(head),
-            stage.points,
-            if stage.extra { " of extra credit" } else { "" },
+            stage.worth(),
             count(stage.holes.len(), "hole"),
             duration(minutes),
             count(stage.tests.len(), "test"),

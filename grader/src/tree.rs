@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     ".editorconfig",
     ".gitattributes",
     ".gitignore",
+    "AGENTS.md",
     "CHANGELOG.md",
     "Cargo.lock",
     "Cargo.toml",

@@ -20,7 +20,7 @@ use notify::{RecursiveMode, Watcher};
 use crate::course::Course;
 use crate::grade::{self, Graded, Options};
 use crate::hint;
-use crate::holes::Holes;
+use crate::holes::{Holes, State};
 use crate::lint;
 use crate::report::explain;
 use crate::report::paint::Paint;
@@ -229,13 +229,17 @@ fn hint_for(
     graded: Option<&Graded>,
     paint: Paint,
 ) -> String {
-    let about = graded.and_then(|g| g.report.first_open()).and_then(|stage| {
-        let test = stage.first_failure()?;
-        let listed = course.test(&test.name).ok()?.1;
-        (test.outcome.status != Status::NotWritten).then(|| listed.after.clone())
+    let holes = Holes::find(workspace, course).unwrap_or_default();
+    let about = graded.and_then(|g| g.report.first_open()).and_then(|open| {
+        let test = open.first_failure()?;
+        if test.outcome.status != Status::NotWritten {
+            return Some(course.test(&test.name).ok()?.1.after.clone());
+        }
+        let stage = course.stages.iter().find(|s| s.id == open.id)?;
+        let next = stage.holes.iter().find(|h| holes.state(&h.id) == State::Unwritten);
+        next.map(|hole| hole.id.clone())
     });
-    let text = Holes::find(workspace, course)
-        .and_then(|holes| hint::next(workspace, course, &holes, about.as_deref(), paint));
+    let text = hint::next(workspace, course, &holes, about.as_deref(), paint);
     text.unwrap_or_else(|e| format!("{e:#}\n"))
 }
 

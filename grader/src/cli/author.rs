@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{App, say, success};
 use crate::grade::Options;
-use crate::handout::Scope;
+use crate::handout::{Assistant, Scope};
 use crate::{check, handout, ladder, list, sweep, zoo};
 
 /// For authors: check the course, its markers and its book
@@ -73,13 +73,21 @@ pub struct Handout {
     /// A checkpoint: the stages before this one come solved
     #[arg(long, value_name = "STAGE")]
     checkpoint: Option<String>,
+    /// What AGENTS.md asks of coding assistants
+    #[arg(long, value_enum, default_value_t)]
+    assistant: Assistant,
 }
 
 impl Handout {
     pub(super) fn run(self, app: &App) -> Result<ExitCode> {
         let course = app.workspace.course()?;
         let dir = app.here.join(self.dir);
-        let scope = Scope { until: self.until, stages: self.stages, checkpoint: self.checkpoint };
+        let scope = Scope {
+            until: self.until,
+            stages: self.stages,
+            checkpoint: self.checkpoint,
+            assistant: self.assistant,
+        };
         let files = handout::handout(&app.workspace, &course, &dir, &scope)?;
         let solved: Vec<&str> = scope.solved(&course)?.iter().map(|s| s.id.as_str()).collect();
         let what = if scope.checkpoint.is_some() {

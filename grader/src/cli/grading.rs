@@ -13,7 +13,7 @@ use crate::grade::{self, Graded, Options};
 use crate::holes::Holes;
 use crate::report::{Standing, explain, json, table};
 use crate::workspace::Workspace;
-use crate::{cargo_build, class, demo, lint, list, replay, submission, watch};
+use crate::{cargo_build, class, debugger, demo, lint, list, replay, submission, watch};
 
 /// Grading: what is done when no command is named.
 #[derive(Debug, Args)]
@@ -145,6 +145,15 @@ fn tell(app: &App, workspace: &Workspace, course: &Course, graded: &Graded) -> R
             first.id
         ));
     }
+    let warm_up = report.stages.iter().find(|s| s.is_unscored());
+    if let Some(stage) = warm_up.filter(|s| s.standing() == Standing::NotStarted)
+        && report.first_open().is_some_and(|open| open.id != stage.id)
+    {
+        text += &paint.dim(format!(
+            "Stage {0} is a warm-up for who is new to Rust; cargo grade {0} begins it.\n",
+            stage.id
+        ));
+    }
     if report.warnings > 0 {
         let warnings = list::count(report.warnings, "warning");
         text += &paint.dim(format!("{warnings} of the compiler; cargo check shows them.\n"));
@@ -226,11 +235,21 @@ pub struct Replay {
     /// Write the trace of a simulated world: a line of JSON an event
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Run nothing; build it for a debugger, and tell how to start that
+    #[arg(long, conflicts_with_all = ["judge", "trace"])]
+    debugger: bool,
 }
 
 impl Replay {
     pub(super) fn run(self, app: &App) -> Result<ExitCode> {
         let course = app.workspace.course()?;
+        if self.debugger {
+            let progress = app.progress();
+            let text =
+                debugger::commands(&app.workspace, &course, &self.test, self.seed, progress)?;
+            say(&text);
+            return Ok(ExitCode::SUCCESS);
+        }
         let options = Options {
             seed: Some(self.seed),
             judge: self.judge,

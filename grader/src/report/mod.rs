@@ -97,12 +97,15 @@ pub enum Standing {
 impl Report {
     /// Whether everything that was asked for passed. Extra credit that nobody has begun was not asked for.
     pub fn passed(&self) -> bool {
-        !self.stages.iter().any(StageReport::holds_up)
+        self.first_open().is_none()
     }
 
-    /// The first stage that did not pass.
+    /// The first stage that did not pass. Extra stages that nobody has begun count if nothing else was asked for.
     pub fn first_open(&self) -> Option<&StageReport> {
-        self.stages.iter().find(|stage| stage.holds_up())
+        let asked = self.stages.iter().all(|stage| stage.extra);
+        let open = |stage: &&StageReport| asked && stage.standing() != Standing::Passed;
+        let mut stages = self.stages.iter();
+        stages.find(|stage| stage.holds_up()).or_else(|| self.stages.iter().find(open))
     }
 
     /// The points, without extra credit.
@@ -168,8 +171,15 @@ impl StageReport {
         match self.standing() {
             Standing::Passed => false,
             Standing::NotStarted => !self.extra,
+            // Who has left the warm-up half-way goes on with the course.
+            Standing::Unfinished => !self.is_unscored(),
             _ => true,
         }
+    }
+
+    /// Whether it is worth nothing: a warm-up.
+    pub fn is_unscored(&self) -> bool {
+        self.worth == 0
     }
 
     /// The weight that its green tests carry.

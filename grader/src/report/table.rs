@@ -37,7 +37,7 @@ fn row(report: &Report, stage: &StageReport) -> [String; 5] {
             if ran { stage.count(Status::Pass).to_string() } else { "-".into() },
             stage.tests.len()
         ),
-        if report.partial { "-".into() } else { points(stage) },
+        if report.partial || stage.is_unscored() { "-".into() } else { points(stage) },
         if ran { seconds(stage.seconds) } else { "-".into() },
     ]
 }
@@ -105,7 +105,7 @@ pub fn why_points(report: &Report) -> String {
     }
     let mut text =
         String::from("points = worth x weight of the green tests / weight of all tests\n");
-    for stage in &report.stages {
+    for stage in report.stages.iter().filter(|stage| !stage.is_unscored()) {
         text += &format!(
             "stage {}{}: {} x {} / {} = {:.1}\n",
             stage.id,

@@ -15,7 +15,8 @@ use grader::course::Course;
 use grader::tree;
 
 /// The crates that the book speaks of, and where their sources are.
-const CRATES: [(&str, &str); 13] = [
+const CRATES: [(&str, &str); 14] = [
+    ("warmup", "project1-standalone/warmup/src"),
     ("standalone", "project1-standalone/src"),
     ("standalone_suite", "project1-standalone/suite/src"),
     ("proto", "project1-standalone/proto"),

@@ -23,7 +23,6 @@ fn explain_tells_the_rule_and_the_long_form() {
 #[test]
 fn hints_come_one_by_one() {
     let course = Course::toy_starter("hints");
-    let _ = std::fs::remove_file(course.root.join("target/grade/hints.json"));
     insta::assert_snapshot!(course.grade(&["hint", "1.PUT"]).ends(0).out);
     course
         .grade(&["hint", "1.put"])

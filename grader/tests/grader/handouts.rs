@@ -73,6 +73,17 @@ fn a_checkpoint_that_quotes_a_later_solution_is_not_written() {
 }
 
 #[test]
+fn a_starter_says_what_is_asked_of_assistants() {
+    let course = Course::toy("assistants");
+    let (tutor, _) = handed_out(&course, "assistants-1", &[]);
+    assert!(tutor.read("AGENTS.md").contains("be a tutor"));
+    let (off, _) = handed_out(&course, "assistants-2", &["--assistant", "off"]);
+    assert!(off.read("AGENTS.md").contains("without an assistant"));
+    let unknown = ["handout", "x", "--assistant", "maybe"];
+    course.grade(&unknown).ends(2).complains("[possible values: tutor, off, allowed]");
+}
+
+#[test]
 fn a_starter_knows_what_was_handed_out() {
     let starter = Course::toy_starter("base");
     let base: serde_json::Value = serde_json::from_str(&starter.read("grader/base.json")).unwrap();

@@ -154,3 +154,48 @@ fn lints_come_back_with_the_last_hole_of_a_crate() {
     course.grade(&["reset", "2.scan"]).ends(0);
     course.grade(&[]).ends(1).says("2      Scans     0/1");
 }
+
+#[test]
+fn a_warm_up_is_offered_and_holds_nobody_up() {
+    let course = Course::toy_starter("warm-up");
+    course.replace("grader/course.toml", "points = 6", "points = 0\nextra = true");
+    course
+        .grade(&[])
+        .ends(1)
+        .says("1      A map     0/3       -  _._ s  not started")
+        .says("Stage 1 is a warm-up for who is new to Rust; cargo grade 1 begins it.")
+        .says("stage 2: 0 of 1 tests pass: this is where you start.")
+        .says("A scan is sorted by key.");
+    course.grade(&["hint"]).ends(0).says("hole 2.scan");
+    // Asked for by name, it is what is asked for.
+    course
+        .grade(&["1"])
+        .ends(1)
+        .says("first   hole 1.put in kv/src/lib.rs:")
+        .says("Whoever puts a pair finds it counted.");
+    write_stage_1(&course);
+    course.replace(LIB, "self.pairs.get(key).cloned()", "crate::hole(\"1.get\", (self, key))");
+    course.grade(&["hint"]).ends(0).says("hole 1.get");
+    let ran = course.grade(&["--why-points"]);
+    ran.ends(1).says("1      A map     1/3       -  _._ s  unfinished").says("stage 2: 0 of 1");
+    assert!(!ran.out.contains("stage 1: 0 x") && !ran.out.contains("warm-up"), "{}", ran.out);
+    course.grade(&["list", "1"]).ends(0).says("no points, 2 holes");
+}
+
+#[test]
+fn a_debugger_gets_the_one_process() {
+    let course = Course::toy_starter("debugger");
+    write_stage_1(&course);
+    let ran = course.grade(&["replay", "last_put", "--seed", "3", "--debugger"]);
+    ran.ends(0).says("grade stage1::get::the_last_put_wins --seeds 3 --brief");
+    let line =
+        1 + course.read(LIB).lines().position(|l| l.contains("self.pairs.get(key)")).unwrap();
+    ran.says(&format!("(gdb) break kv/src/lib.rs:{line}"));
+    // The command is to be copied, so it has to work.
+    let command = ran.out.lines().find_map(|line| line.trim().strip_prefix("rust-gdb --args "));
+    let mut words = command.unwrap().split(' ');
+    let test = std::process::Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(test.status.success(), "{test:?}");
+    let reference = Course::toy("debugger-in-reference");
+    reference.grade(&["replay", "last_put", "--debugger"]).ends(0).says("break kv/src/lib.rs:");
+}

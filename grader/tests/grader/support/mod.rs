@@ -27,6 +27,7 @@ impl Course {
         let root = scratch().join(name);
         let files = tree::read_course(&manifest_dir().join("tests/toy")).expect("the toy is there");
         tree::sync(&root, &files).expect("scratch can be written");
+        forget(&root);
         Course { root }
     }
 
@@ -38,6 +39,7 @@ impl Course {
         let course = workspace.course().unwrap();
         let files: Files = starter(&workspace, &course, &Scope::default()).unwrap();
         tree::sync(&root, &files).unwrap();
+        forget(&root);
         Course { root }
     }
 
@@ -79,6 +81,16 @@ impl Course {
             .env_remove("CARGO_TARGET_DIR")
             .stdin(Stdio::null());
         command
+    }
+}
+
+/// What the grader remembers from the last time a test used this folder.
+fn forget(root: &Path) {
+    for state in ["results.json", "given-up.json", "hints.json", "zoo.json", "sweep.json"] {
+        let _ = fs::remove_file(root.join("target/grade").join(state));
+    }
+    for folder in ["reset", "upgrade"] {
+        let _ = fs::remove_dir_all(root.join("target/grade").join(folder));
     }
 }
 
