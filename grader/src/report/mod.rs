@@ -110,12 +110,21 @@ impl Report {
 
     /// The points, without extra credit.
     pub fn points(&self) -> f64 {
-        self.stages.iter().filter(|stage| !stage.extra).map(StageReport::points).sum()
+        // An empty sum of floats is minus zero, and looks so.
+        self.stages
+            .iter()
+            .filter(|stage| !stage.extra)
+            .map(StageReport::points)
+            .fold(0.0, |a, b| a + b)
     }
 
     /// The points of extra credit.
     pub fn extra_points(&self) -> f64 {
-        self.stages.iter().filter(|stage| stage.extra).map(StageReport::points).sum()
+        self.stages
+            .iter()
+            .filter(|stage| stage.extra)
+            .map(StageReport::points)
+            .fold(0.0, |a, b| a + b)
     }
 }
 

@@ -61,7 +61,10 @@ fn total(report: &Report) -> [String; 5] {
         "total".into(),
         String::new(),
         format!("{passed}/{tests}"),
-        if report.partial { "-".into() } else { format!("{:.1}/{worth}{extra}", report.points()) },
+        match report.partial || report.stages.iter().all(StageReport::is_unscored) {
+            true => "-".into(),
+            false => format!("{:.1}/{worth}{extra}", report.points()),
+        },
         seconds(sum(&|s| s.seconds)),
     ]
 }

@@ -171,6 +171,7 @@ fn a_warm_up_is_offered_and_holds_nobody_up() {
     course
         .grade(&["1"])
         .ends(1)
+        .says("total            0/3       -  _._ s")
         .says("first   hole 1.put in kv/src/lib.rs:")
         .says("Whoever puts a pair finds it counted.");
     write_stage_1(&course);
