@@ -1,6 +1,7 @@
 //! `tinykv`: the complete server, and what one needs to look at it.
 
 mod cli;
+mod dashboard;
 
 use std::io;
 use std::process::ExitCode;
@@ -17,8 +18,9 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
+    /// What to run; nothing: a playground
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -31,10 +33,14 @@ enum Command {
     Store(store::Flags),
     /// Ask a running cluster, and change it
     Ctl(cli::ctl::Args),
+    /// Measure a running cluster
+    Bench(cli::bench::Args),
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    let playground = || Command::Playground(cli::playground::Args::usual());
+    match run(command.unwrap_or_else(playground)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -61,6 +67,7 @@ fn run(command: Command) -> Result<(), AnyError> {
             runtime.block_on(cli::process::store(&settings))
         }
         Command::Ctl(args) => runtime.block_on(cli::ctl::run(args)),
+        Command::Bench(args) => runtime.block_on(cli::bench::command(args)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use multiraft::raftstore::server::{Clients, Flags, Handles, Settings, StoreServer};
+use multiraft::raftstore::server::{Clients, Flags, Handles, Served, Settings, StoreServer};
 use proto::tikvpb::tikv_server::TikvServer;
 use standalone::latches::Latches;
 use standalone::raw::RawApi;
@@ -59,7 +59,8 @@ async fn run(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send
 }
 
 /// Project 1's calls, over the replicated storage.
-fn raw_calls(handles: Handles) -> impl Clients {
+fn raw_calls(handles: Handles) -> Served<impl Clients> {
     let api = RawApi::new(handles.storage, Latches::new(), Arc::new(SystemClock));
-    TikvServer::new(TikvService::new(api)).max_decoding_message_size(MAX_REQUEST_LEN)
+    let clients = TikvServer::new(TikvService::new(api)).max_decoding_message_size(MAX_REQUEST_LEN);
+    Served { clients, pages: axum::Router::new() }
 }

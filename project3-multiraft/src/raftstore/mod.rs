@@ -16,6 +16,7 @@
 //! | `rounds` | the round, and the order of its effects |
 //! | `scheduler` | what leaders tell, and the operators that come back |
 //! | `sleep` | idle regions cost nothing |
+//! | `look` | what people are told |
 //! | [`effect`], [`cleanup`], [`split_check`], [`keys`] | what is done elsewhere, and where a region may be cut |
 //!
 //! Below it everything is project 2's: [`Peer`], [`Apply`](raftkv::apply::Apply) with [`admin::RegionAdmin`]
@@ -83,6 +84,7 @@ mod config;
 mod death;
 pub mod effect;
 pub mod keys;
+mod look;
 pub mod map;
 mod open;
 mod replica;
@@ -110,6 +112,7 @@ use standalone::engine::WriteBatch;
 
 pub use config::Config;
 pub use effect::{Effect, Job, JobDone, ToScheduler};
+pub use look::PeerReport;
 pub use map::RegionMap;
 
 use crate::membership::{self, MembershipNode};

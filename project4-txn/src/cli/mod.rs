@@ -1,6 +1,12 @@
 //! The commands.
 
-mod client;
+pub mod bench;
+mod calls;
+pub mod client;
 pub mod ctl;
+pub mod http;
 pub mod playground;
 pub mod process;
+pub mod show;
+mod tso;
+mod txn;

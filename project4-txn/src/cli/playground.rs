@@ -3,11 +3,12 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use multiraft::raftstore::server::StoreServer;
-use txn::server::{Config, Playground, PlaygroundConfig, Solo};
-
-use crate::AnyError;
+use multiraft::raftstore::server::{Links, StoreServer};
 use standalone::server::interrupted;
+use txn::server::{Config, Pages, Playground, PlaygroundConfig, Solo};
+
+use crate::dashboard::control::{Control, Order};
+use crate::{AnyError, dashboard};
 
 /// The flags.
 #[derive(clap::Args)]
@@ -45,6 +46,18 @@ pub struct Args {
     pub log: String,
 }
 
+impl Args {
+    /// Those of a playground that is asked for without any.
+    pub fn usual() -> Args {
+        #[derive(clap::Parser)]
+        struct Usual {
+            #[command(flatten)]
+            args: Args,
+        }
+        <Usual as clap::Parser>::parse_from(["tinykv"]).args
+    }
+}
+
 /// Runs a playground until it is interrupted.
 pub async fn run(args: &Args) -> Result<(), AnyError> {
     // Listened for before anything is open, so that a signal during the start ends it in order, too.
@@ -54,22 +67,55 @@ pub async fn run(args: &Args) -> Result<(), AnyError> {
     }
     let scratch = args.memory.then(Scratch::new).transpose()?;
     let data = scratch.as_ref().map_or(&args.data, |scratch| &scratch.0);
+    let links = Links::default();
     let config = PlaygroundConfig {
         pd_addr: args.pd_addr.clone(),
         status_addr: args.status_addr.clone(),
         addrs: (0..args.stores).map(|n| behind(&args.addr, n)).collect::<Result<_, _>>()?,
         data: data.clone(),
         cache_bytes: usize::from(args.cache_mib) << 20,
+        links: links.clone(),
     };
-    let mut playground = Playground::start(&config).await?;
+    let (control, mut orders) = Control::new(links)?;
+    let served = control.clone();
+    let pages = Pages {
+        scheduler: Box::new(move |driver| dashboard::of_playground(driver, served)),
+        store: dashboard::of_store,
+    };
+    let mut playground = Playground::start(config, pages).await?;
+    let pd = playground.scheduler().addr().to_string();
+    control.told(&pd, playground.slots());
     let what = if args.memory { "memory".into() } else { data.display().to_string() };
     tell(&welcome(&playground, &what));
-    let done = tokio::select! {
-        ended = playground.ended() => ended,
-        () = interrupted => Ok(()),
+    tokio::pin!(interrupted);
+    let done = loop {
+        tokio::select! {
+            ended = playground.ended() => break ended,
+            () = &mut interrupted => break Ok(()),
+            Some((order, answer)) = orders.recv() => {
+                let done = obey(&mut playground, order).await;
+                control.told(&pd, playground.slots());
+                // Who asked may have gone.
+                let _ = answer.send(done);
+            }
+        }
     };
     playground.shutdown().await;
     done
+}
+
+/// Does what somebody asked for on the page, or by `tinykv ctl`.
+async fn obey(playground: &mut Playground, order: Order) -> Result<String, String> {
+    match order {
+        Order::Stop(id) => {
+            playground.stop_store(id).await.map(|()| format!("store {id} is stopped"))
+        }
+        Order::Kill(id) => {
+            playground.kill_store(id).await.map(|()| format!("store {id} is killed"))
+        }
+        Order::Start(id) => playground.start_store(id).await.map(|()| format!("store {id} runs")),
+        Order::Add => playground.add_store().await.map(|id| format!("store {id} is new")),
+    }
 }
 
 async fn solo(args: &Args, interrupted: impl Future<Output = ()>) -> Result<(), AnyError> {
@@ -103,13 +149,13 @@ fn welcome(playground: &Playground, data: &str) -> String {
     let (pd, status) = (playground.scheduler().addr(), playground.scheduler().status_addr());
     let line = |store: &StoreServer| {
         let (id, addr, status) = (store.id(), store.addr(), store.status_addr());
-        format!("store {id} at {addr}:  http://{status}/status\n")
+        format!("store {id} at {addr}:  http://{status}/\n")
     };
-    let stores: String = playground.stores().iter().map(line).collect();
+    let stores: String = playground.stores().map(line).collect();
     let flag = if pd.port() == 2379 { String::new() } else { format!(" --pd {pd}") };
     format!(
         "ready pd-addr={pd} status-addr={status} data={data}\n\n\
-         PD, for clients:  {pd}\nscheduler:        http://{status}/status\n{stores}\n\
+         PD, for clients:  {pd}\ndashboard:        http://{status}/\n{stores}\n\
          Try, in another terminal:\n\n  cargo tinykv ctl{flag} put greeting hello\n  \
          cargo tinykv ctl{flag} txn put alice 100\n  cargo tinykv ctl{flag} mvcc alice\n\n\
          ctrl-c ends it.\n"

@@ -3,17 +3,17 @@
 use std::io::{self, Write as _};
 
 use multiraft::raftstore::server as store;
-use multiraft::scheduler::server as scheduler;
+use multiraft::scheduler::server::{self as scheduler, Scheduler};
 use txn::server::start_store;
 
-use crate::AnyError;
+use crate::{AnyError, dashboard};
 use standalone::server::interrupted;
 
 /// Runs a scheduler.
 pub async fn scheduler(settings: &scheduler::Settings) -> Result<(), AnyError> {
     // Listened for before anything is open, so that a signal during the start ends it in order, too.
     let interrupted = interrupted()?;
-    let scheduler = scheduler::Scheduler::start(settings).await?;
+    let scheduler = Scheduler::start_with(settings, dashboard::of_scheduler).await?;
     let (addr, status_addr) = (scheduler.addr(), scheduler.status_addr());
     // One line for programs that start us; the rest is log. A reader that hung up is no reason to end.
     let data = settings.data.display();
@@ -29,7 +29,7 @@ pub async fn scheduler(settings: &scheduler::Settings) -> Result<(), AnyError> {
 /// Runs a store.
 pub async fn store(settings: &store::Settings) -> Result<(), AnyError> {
     let interrupted = interrupted()?;
-    let mut store = start_store(settings).await?;
+    let mut store = start_store(settings, dashboard::of_store).await?;
     let (id, addr, status_addr) = (store.id(), store.addr(), store.status_addr());
     let data = settings.data.display();
     let _ =

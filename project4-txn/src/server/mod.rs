@@ -8,6 +8,8 @@
 //! - `elsewhere`: what a store asks the leaders of other regions.
 //! - `horizon`: how far the oracle can be.
 //! - `regions`: what a client asks about regions.
+//! - `measured`: how long calls take.
+//! - [`Watch`]: what people may ask a running store.
 //! - [`Playground`]: a scheduler and some stores in one process: what `tinykv playground` is.
 //! - [`Solo`]: one store on one disk without a log, with project 1's solo PD: `tinykv playground --stores 1`. It is all
 //!   that projects 1 and 4 need, so it runs before projects 2 and 3 are written.
@@ -22,13 +24,18 @@ mod elsewhere;
 mod gc;
 mod horizon;
 mod leaderships;
+pub mod measured;
+mod playground;
 mod regions;
 mod service;
 mod solo;
 mod timer;
+mod watch;
 
-pub use cluster::{Playground, PlaygroundConfig, start_store};
+pub use cluster::start_store;
 pub use leaderships::timestamp;
+pub use playground::{Pages, Playground, PlaygroundConfig, Slot, State};
 pub use service::TxnService;
 pub use solo::{Config, Solo};
 pub use timer::TokioTimer;
+pub use watch::Watch;

@@ -120,7 +120,7 @@ impl Regions {
 }
 
 /// The user's keys of a region.
-fn bounds(region: &Region) -> crate::Result<(Vec<u8>, Vec<u8>)> {
+pub(super) fn bounds(region: &Region) -> crate::Result<(Vec<u8>, Vec<u8>)> {
     let user_key = |position: &[u8]| match position {
         [] => Ok(Vec::new()),
         encoded => key::decode(encoded).map(|(key, _)| key),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use super::Links;
+
 /// The file. Every field may be left out.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -85,6 +87,8 @@ pub struct Settings {
     pub leases: bool,
     /// What to log.
     pub log: String,
+    /// Links that somebody may cut.
+    pub links: Links,
 }
 
 impl Settings {
@@ -100,6 +104,7 @@ impl Settings {
             log_entries: 10_000,
             leases: true,
             log: "info".into(),
+            links: Links::default(),
         }
     }
 
@@ -136,6 +141,7 @@ impl Settings {
             log_entries,
             leases: !(flags.no_leases || file.no_leases.unwrap_or(false)),
             log: flags.log.or(file.log).unwrap_or(usual.log),
+            links: usual.links,
         })
     }
 }

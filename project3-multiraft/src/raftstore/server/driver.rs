@@ -3,32 +3,37 @@
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use proto::metapb::Region;
+use proto::metapb::{Peer, Region};
 use proto::pdpb::{RegionHeartbeatResponse, SplitId};
 use raftkv::peer::Micros;
 use raftkv::server::{self, Done, Driven, Input, KvWriter, PATIENCE, Transport};
 use raftkv::store::{LogWrite, Request, answer};
 use raftkv::{Error, Result};
 use standalone::engine::Engine;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::commits::Commits;
+use super::links::Links;
 use super::neighbours::Stores;
 use super::reports::Reports;
 use super::status::Metrics;
 use crate::failpoints;
-use crate::raftstore::{Effect, Job, JobDone, Store};
+use crate::raftstore::{Effect, Job, JobDone, PeerReport, Store};
 
 /// How often the loop says how many regions there are.
 const TOLD_TICKS: u64 = 10;
 
-/// What the scheduler says.
+/// What this kind of store is told besides.
 #[derive(Debug)]
 pub enum Order {
-    /// Do this with a region.
+    /// The scheduler: do this with a region.
     Operator(Box<RegionHeartbeatResponse>),
-    /// Ids for a split of this region, as it was when they were asked for.
+    /// The scheduler: ids for a split of this region, as it was when they were asked for.
     SplitIds(Box<Region>, Vec<SplitId>),
+    /// Somebody wants to know how the peers are.
+    Look(oneshot::Sender<Vec<PeerReport>>),
+    /// End, and tell nobody.
+    Die,
 }
 
 /// The way into the store's loop. Clones are the same way.
@@ -57,6 +62,7 @@ pub(super) struct Driver {
     pub(super) metrics: Metrics,
     pub(super) commits: Commits,
     pub(super) counts: watch::Sender<Counts>,
+    pub(super) links: Links,
     pub(super) ticks: u64,
 }
 
@@ -101,7 +107,12 @@ impl Driver {
             self.metrics.ready.with_label_values(&[kind]).inc();
         }
         match effect {
-            Effect::Send(message) => self.transport.send(*message),
+            Effect::Send(message) => {
+                let (from, to) = (store_of(message.from_peer), store_of(message.to_peer));
+                if !self.links.are_cut(from, to) {
+                    self.transport.send(*message);
+                }
+            }
             Effect::WriteLog(write) => self.log.send(write).map_err(|_| gone())?,
             Effect::WriteKv(write) => {
                 failpoints::reached("on_handle_apply");
@@ -119,8 +130,13 @@ impl Driver {
                 self.region.send(job).map_err(|_| gone())?;
             }
             Effect::Stream(stream) => {
-                self.metrics.snapshot("sending", 1);
-                self.transport.stream(*stream);
+                let (region, to) = (stream.message.region_id, stream.to_store());
+                if self.links.are_cut(store_of(stream.message.from_peer), to) {
+                    self.store.snapshot_sent(region, to, false);
+                } else {
+                    self.metrics.snapshot("sending", 1);
+                    self.transport.stream(*stream);
+                }
             }
             Effect::Scheduler(message) => self.reports.tell(*message),
         }
@@ -149,6 +165,10 @@ fn kind(effect: &Effect) -> Option<&'static str> {
         Effect::Stream(_) => Some("snapshot"),
         Effect::Answer(_) | Effect::Job(_) | Effect::Scheduler(_) => None,
     }
+}
+
+fn store_of(peer: Option<Peer>) -> u64 {
+    peer.map_or(0, |peer| peer.store_id)
 }
 
 impl Driven for Driver {
@@ -180,6 +200,11 @@ impl Driven for Driver {
             }
             Input::Word(Order::Operator(operator)) => self.store.operator(*operator),
             Input::Word(Order::SplitIds(asked, ids)) => self.store.split_ids(&asked, ids),
+            // Who asked may be gone.
+            Input::Word(Order::Look(answer)) => drop(answer.send(self.store.look())),
+            Input::Word(Order::Die) => {
+                return Err(Error::System { doing: "go on", what: "it was killed".into() });
+            }
             Input::Stop => {}
         }
         Ok(())

@@ -39,7 +39,12 @@ const FILE: &str = "identity";
 ///
 /// # Errors
 /// The disk's, the scheduler's, and a disk of another cluster.
-pub(super) async fn identify(data: &Path, address: &str, pd: &Pd) -> Result<Identity, AnyError> {
+pub(super) async fn identify(
+    data: &Path,
+    address: &str,
+    status_address: &str,
+    pd: &Pd,
+) -> Result<Identity, AnyError> {
     fs::create_dir_all(data)?;
     let known = match read(data)? {
         Some(known) => known,
@@ -56,7 +61,8 @@ pub(super) async fn identify(data: &Path, address: &str, pd: &Pd) -> Result<Iden
     }
     let store = known.store.clone().unwrap_or_default();
     let first = bootstrap(&known, pd).await?;
-    let store = Store { address: address.to_owned(), ..store };
+    let (address, status_address) = (address.to_owned(), status_address.to_owned());
+    let store = Store { address, status_address, ..store };
     let id = store.id;
     let request = PutStoreRequest { header: Some(pd.header()), store: Some(store) };
     said(pd.client().put_store(request).await?.into_inner().header.as_ref())?;

@@ -16,7 +16,8 @@
 //! - `reports`: to the scheduler, and its orders.
 //! - `start`: all of it put together. What clients ask is not decided there: [`StoreServer::start`] is given a function
 //!   that makes a service of the replicated storage, so that project 4 can serve more than raw calls.
-//! - `status`: pages for people and for Prometheus.
+//! - `status`: pages for people and for Prometheus. Whoever starts a store may serve more of them ([`Served`]).
+//! - `links`: those that a playground has cut.
 //!
 //! # Queues
 //!
@@ -33,6 +34,7 @@ mod commits;
 mod config;
 mod driver;
 mod identity;
+mod links;
 mod neighbours;
 mod reports;
 mod start;
@@ -40,5 +42,6 @@ mod status;
 
 pub use config::{Flags, Settings};
 pub use driver::{Inputs, Order};
+pub use links::Links;
 pub use reports::Pd;
-pub use start::{Clients, Handles, StoreServer};
+pub use start::{Clients, Handles, Served, StoreServer};

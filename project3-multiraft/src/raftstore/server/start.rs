@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use prometheus::Registry;
 use raftkv::RaftStorage;
 use raftkv::observer::PeerObserver;
 use raftkv::server::{
@@ -21,7 +23,7 @@ use tonic::codegen::{Service, http};
 
 use super::commits::Commits;
 use super::config::Settings;
-use super::driver::{Counts, Driver, Inputs};
+use super::driver::{Counts, Driver, Inputs, Order};
 use super::identity::identify;
 use super::neighbours::Stores;
 use super::reports::{Pd, Reports, live};
@@ -71,6 +73,16 @@ pub struct Handles {
     pub store: u64,
     /// When to stop.
     pub stop: Stop,
+    /// Where `/metrics` finds its numbers: who serves clients may add some.
+    pub registry: Registry,
+}
+
+/// What is served to whom is no store.
+pub struct Served<C> {
+    /// The service for clients.
+    pub clients: C,
+    /// Pages beside `/status` and `/metrics`.
+    pub pages: Router,
 }
 
 /// A store that runs.
@@ -93,7 +105,7 @@ impl StoreServer {
     pub async fn start<C: Clients>(
         settings: &Settings,
         observers: Vec<Box<dyn PeerObserver>>,
-        clients: impl FnOnce(Handles) -> C,
+        clients: impl FnOnce(Handles) -> Served<C>,
     ) -> Result<StoreServer, AnyError> {
         let listener = Listener::bind("addr", &settings.addr).await?;
         let pages = TcpListener::bind(&settings.status_addr).await.map_err(|e| {
@@ -101,7 +113,8 @@ impl StoreServer {
         })?;
         let (addr, status_addr) = (listener.addr(), pages.local_addr()?);
         let pd = Pd::connect(&settings.scheduler).await?;
-        let identity = identify(&settings.data, &addr.to_string(), &pd).await?;
+        let identity =
+            identify(&settings.data, &addr.to_string(), &status_addr.to_string(), &pd).await?;
 
         let id = identity.store;
         let mut config = Config::new(id, pd.cluster());
@@ -152,6 +165,7 @@ impl StoreServer {
             metrics: metrics.clone(),
             commits: Commits::default(),
             counts,
+            links: settings.links.clone(),
             ticks: 0,
         };
         let ended = server::spawn(driver, incoming, dones)?;
@@ -163,15 +177,18 @@ impl StoreServer {
             pd: pd.clone(),
             store: id,
             stop: stop.clone(),
+            registry: metrics.registry().clone(),
         };
+        let Served { clients, pages: more } = clients(handles);
         let stores = StoreService::new(neighbours, inputs.clone(), stop.clone()).into_server();
-        let all = Fork { takes: between_stores, first: stores, second: clients(handles) };
+        let all = Fork { takes: between_stores, first: stores, second: clients };
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(all, stop.clone()));
         serving.spawn(inputs.clone().tick(stop.clone()));
         let (data, counted_too) = (settings.data.clone(), counted.clone());
         serving.spawn(live(pd, id, data, counted_too, stop.clone()));
-        let (router, stopped) = (status::router(metrics, counted), stop.clone().thrown());
+        let router = status::router(metrics, counted).merge(more);
+        let stopped = stop.clone().thrown();
         serving.spawn(async move {
             let served = axum::serve(pages, router).with_graceful_shutdown(stopped).await;
             if let Err(error) = served {
@@ -206,6 +223,18 @@ impl StoreServer {
             Ok(ended) => Ok(ended?),
             Err(_) => Err("the loop has panicked".into()),
         }
+    }
+
+    /// Ends at once, as if its process had died: connections break, and nobody is told anything. (The files are closed
+    /// all the same. A death that loses what was not synced takes a process of its own.)
+    pub async fn kill(mut self) {
+        self.inputs.put(Input::Word(Order::Die)).await;
+        // It says that it was killed.
+        let _ = self.ended.await;
+        // Streams and connections look at this. Nobody is left to answer what is under way.
+        self.stop.now();
+        self.serving.shutdown().await;
+        tracing::info!(id = self.id, "killed");
     }
 
     /// Ends in order: calls that were accepted are answered first.

@@ -149,6 +149,11 @@ impl Metrics {
     pub(super) fn snapshot(&self, kind: &str, change: i64) {
         self.snapshots.with_label_values(&[kind]).add(change);
     }
+
+    /// Where all of them are.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
 }
 
 /// A log whose commits are timed.

@@ -1,6 +1,7 @@
 //! The one owner of the cluster: calls it, saves what it wants saved, sends what it wants sent.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub struct Driver {
     changed: watch::Sender<u64>,
     stop: Stop,
     started: Instant,
+    /// Timestamps that were handed out in this life.
+    timestamps: AtomicU64,
 }
 
 impl Driver {
@@ -59,6 +62,7 @@ impl Driver {
             stop,
             // The edge: the cluster is told what has passed since.
             started: Instant::now(),
+            timestamps: AtomicU64::new(0),
         }
     }
 
@@ -126,6 +130,21 @@ impl Driver {
                 return Ok(answer);
             }
         }
+    }
+
+    /// So many timestamps leave now.
+    pub(super) fn count_timestamps(&self, count: u32) {
+        self.timestamps.fetch_add(count.into(), Ordering::Relaxed);
+    }
+
+    /// When it ends.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// How many timestamps were handed out in this life.
+    pub fn timestamps(&self) -> u64 {
+        self.timestamps.load(Ordering::Relaxed)
     }
 
     /// Orders for this store go here from now on.

@@ -81,6 +81,7 @@ impl Pd for Service {
                 ErrorType::InvalidValue => Status::invalid_argument(error.message),
                 _ => Status::failed_precondition(error.message),
             })?;
+            driver.count_timestamps(answer.count);
             Ok(Some((answer, (requests, driver))))
         });
         Ok(Response::new(Box::pin(answers.take_until(self.stop.clone().thrown()))))

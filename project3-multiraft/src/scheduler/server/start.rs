@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use proto::pdpb::Member;
 use standalone::server::net::Listener;
 use standalone::server::{Stop, SystemClock};
@@ -33,6 +34,17 @@ impl Scheduler {
     /// # Errors
     /// Those of [`Disk::open`] and of listening, and damaged data. Each says what to do.
     pub async fn start(settings: &Settings) -> Result<Scheduler, AnyError> {
+        Self::start_with(settings, |_| Router::new()).await
+    }
+
+    /// The same, with more pages beside `/status` and `/metrics`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_with(
+        settings: &Settings,
+        pages_of: impl FnOnce(Arc<Driver>) -> Router,
+    ) -> Result<Scheduler, AnyError> {
         let listener = Listener::bind("addr", &settings.addr).await?;
         let pages = TcpListener::bind(&settings.status_addr).await.map_err(|e| {
             format!("`status-addr` is {}: cannot listen there: {e}", settings.status_addr)
@@ -57,7 +69,8 @@ impl Scheduler {
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(service, stop.clone()));
         serving.spawn(tick(driver.clone(), stop.clone()));
-        let (router, stopped) = (status::router(driver), stop.clone().thrown());
+        let router = status::router(driver.clone()).merge(pages_of(driver));
+        let stopped = stop.clone().thrown();
         serving.spawn(async move {
             let served = axum::serve(pages, router).with_graceful_shutdown(stopped).await;
             if let Err(error) = served {

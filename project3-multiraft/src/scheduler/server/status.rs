@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::http::header::ORIGIN;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use prometheus::{Encoder as _, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -19,13 +21,29 @@ pub fn router(driver: Arc<Driver>) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/metrics", get(metrics))
-        .route("/stores/{id}/remove", post(remove))
-        .route("/stores/{id}/restore", post(restore))
-        .route("/regions/{id}/{what}/{store}", post(plan))
+        .merge(orders())
         .with_state(driver)
 }
 
-type Page = Result<axum::response::Response, (StatusCode, String)>;
+/// What changes something. Whoever can reach the address may do it, but no page in a browser: those say where they are
+/// from, and a command does not.
+fn orders() -> Router<Arc<Driver>> {
+    Router::new()
+        .route("/stores/{id}/remove", post(remove))
+        .route("/stores/{id}/restore", post(restore))
+        .route("/regions/{id}/{what}/{store}", post(plan))
+        .layer(from_fn(no_browser))
+}
+
+async fn no_browser(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(ORIGIN) {
+        let text = "a page in a browser may not ask for this: use `tinykv ctl`\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    next.run(request).await
+}
+
+type Page = Result<Response, (StatusCode, String)>;
 
 fn failed(error: &impl ToString) -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
