@@ -142,7 +142,7 @@ impl Driven for Driver {
             _ if !self.store.has_joined() => Ok(()),
             Input::Tick => self.store.tick(now),
             Input::Message(message) => self.store.message(*message),
-            Input::Part(message, part) => self.store.snapshot_part(*message, &part),
+            Input::Part(message, part, _room) => self.store.snapshot_part(*message, &part),
             Input::Unreachable(store) => {
                 self.store.unreachable(store);
                 Ok(())

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use proto::raft_serverpb::RaftMessage;
 use standalone::server::Stop;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -25,8 +26,8 @@ pub enum Input<W> {
     Tick,
     /// From another store, which is the one that the message names as its sender.
     Message(Box<RaftMessage>),
-    /// The same, with a part of a snapshot.
-    Part(Box<RaftMessage>, Bytes),
+    /// The same, with a part of a snapshot, and the room that it takes up until it is looked at.
+    Part(Box<RaftMessage>, Bytes, OwnedSemaphorePermit),
     /// This store could not be reached.
     Unreachable(u64),
     /// A snapshot's way has ended.

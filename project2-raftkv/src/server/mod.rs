@@ -27,8 +27,10 @@
 //! | queue | bound | when it is full |
 //! |---|---|---|
 //! | into the loop | 4096 | clients' calls and other stores' streams wait |
+//! | parts of snapshots on their way into the loop | 64 | the streams that bring them wait |
 //! | to the log writer | 64 | the loop waits: the disk is the limit |
 //! | to the kv writer | 1 | never: the store asks for one commit at a time |
+//! | what gathers for the next such commit | 64 MiB | the store takes no Ready: it is silent until its disk has caught up |
 //! | to the region worker | 64 | the loop waits |
 //! | to another store | 4096 messages, 16 frames of them on the wire | the message is dropped; Raft sends again what matters |
 //! | a snapshot to another store | 4 chunks | the reader of the snapshot waits |

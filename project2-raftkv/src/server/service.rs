@@ -4,12 +4,14 @@
 //! there so that stores that were mixed up do not talk to each other.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use proto::raft_serverpb::{Done, RaftMessage, SnapshotChunk};
 use proto::tikvpb::BatchRaftMessage;
 use proto::tikvpb::tikv_server::{Tikv, TikvServer};
 use standalone::server::{MAX_REQUEST_LEN, Stop};
+use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::metadata::MetadataMap;
@@ -18,10 +20,14 @@ use tonic::{Request, Response, Status, Streaming};
 use super::inputs::{Input, Inputs};
 use super::transport::Neighbours;
 
+/// Parts of snapshots that may wait for the loop, from all stores together. They are large, and other inputs are not.
+const PARTS: usize = 64;
+
 /// The three calls of `tikvpb.Tikv` between stores. Everything else is a client's.
 pub struct StoreService<N: Neighbours> {
     neighbours: N,
     inputs: Inputs<N::Word>,
+    parts: Arc<Semaphore>,
     stop: Stop,
 }
 
@@ -38,7 +44,7 @@ pub fn number(metadata: &MetadataMap, name: &str) -> Option<u64> {
 impl<N: Neighbours> StoreService<N> {
     /// Hands to the loop what the neighbours say, until the stop.
     pub fn new(neighbours: N, inputs: Inputs<N::Word>, stop: Stop) -> Self {
-        StoreService { neighbours, inputs, stop }
+        StoreService { neighbours, inputs, parts: Arc::new(Semaphore::new(PARTS)), stop }
     }
 
     /// The service as tonic's server takes it, with our limit for requests.
@@ -106,7 +112,9 @@ impl<N: Neighbours> Tikv for StoreService<N> {
             if let Some(message) = chunk.message {
                 announced = Some(message).filter(|message| sent_by(from, message));
             } else if let Some(message) = &announced {
-                let part = Input::Part(Box::new(message.clone()), chunk.data);
+                let closed = |_| Status::unavailable("the store is going down");
+                let room = self.parts.clone().acquire_owned().await.map_err(closed)?;
+                let part = Input::Part(Box::new(message.clone()), chunk.data, room);
                 self.inputs.put(part).await;
             }
         }

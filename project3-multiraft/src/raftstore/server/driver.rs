@@ -185,7 +185,7 @@ impl Driven for Driver {
                 }
             }
             Input::Message(message) => self.store.message(*message)?,
-            Input::Part(message, part) => self.store.snapshot_part(*message, &part)?,
+            Input::Part(message, part, _room) => self.store.snapshot_part(*message, &part)?,
             Input::Unreachable(store) => self.store.unreachable(store),
             Input::SnapshotSent { region, to, arrived } => {
                 self.metrics.snapshot("sending", -1);

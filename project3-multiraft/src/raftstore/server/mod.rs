@@ -24,8 +24,10 @@
 //! | queue | bound | when it is full |
 //! |---|---|---|
 //! | into the loop | 4096 | clients' calls and other stores' streams wait |
+//! | parts of snapshots on their way into the loop | 64 | the streams that bring them wait |
 //! | to the log writer | 64 | the loop waits: the disk is the limit |
 //! | to the kv writer | 1 | never: the store asks for one commit at a time |
+//! | what gathers for the next such commit | 64 MiB | the store takes no Ready: it is silent until its disk has caught up |
 //! | to the region worker | 64 | the loop waits |
 //! | to another store | 4096 messages | the message is dropped; Raft sends again what matters |
 //! | to the scheduler | 4096 reports | the report is dropped; the next heartbeat says it again |
