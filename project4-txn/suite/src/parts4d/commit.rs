@@ -193,6 +193,10 @@ fn a_commit_that_is_never_answered_is_unknown(run: &mut World) -> Verdict {
 fn a_transaction_without_writes_sends_nothing(run: &mut World) -> Verdict {
     let mut desk = Desk::new(run, SETTINGS)?;
     let start = desk.begin()?;
+    desk.get(&[b"a"])?;
+    let sent = desk.one("a key is read")?;
+    desk.answer(&sent, &super::read::pairs(&[]))?;
+    desk.expect("it is absent", &super::read::read(&[(b"a", None)]))?;
     desk.say(What::Commit)?;
     desk.silent("a transaction without writes")?;
     desk.expect("a transaction without writes", &Outcome::Committed(start))

@@ -38,7 +38,13 @@ fn nothing_is_sent_before_the_commit(run: &mut World) -> Verdict {
     desk.begin()?;
     desk.put(&[b"a", b"n"])?;
     desk.say(What::Delete(b"z".to_vec()))?;
-    desk.silent("the user has written, and not committed")
+    desk.silent("the user has written, and not committed")?;
+    desk.say(What::Commit)?;
+    let sent = desk.sent();
+    if prewrites(&sent).len() == 3 {
+        return Ok(());
+    }
+    Err(wrong("the user commits writes in three regions", "three prewrites", show(&sent)))
 }
 
 /// The prewrites go to all regions at once, hold every write once, as it was written last, and all of them name the same primary,
