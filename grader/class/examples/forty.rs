@@ -47,8 +47,18 @@ struct Class<'a> {
     workspace: Workspace,
     course: Course,
     folder: &'a Path,
-    /// What is due, in hundredths of a point.
-    due: BTreeMap<String, f64>,
+    /// What is due.
+    due: BTreeMap<String, Due>,
+}
+
+/// How many points a submission has to get.
+enum Due {
+    /// So many.
+    Points(f64),
+    /// As many as this one.
+    Like(&'static str),
+    /// It is graded to find out.
+    Graded,
 }
 
 fn make(folder: &Path) -> Result<()> {
@@ -60,10 +70,10 @@ fn make(folder: &Path) -> Result<()> {
     let mut class = Class { workspace, course, folder, due: BTreeMap::new() };
 
     // The reference, in all shapes in which it may come.
-    let full = class.honest("reference", &reference)?;
-    class.same("reference-zip", full);
+    class.honest("reference", &reference)?;
+    class.due("reference-zip", Due::Like("reference"));
     class.packed("reference-zip", &reference)?;
-    class.same("reference-tar", full);
+    class.due("reference-tar", Due::Like("reference"));
     class.tarred("reference-tar", &reference)?;
     let mut own = reference.clone();
     let helper = "//! Mine.\n\npub(super) fn count(key: &[u8]) -> usize {\n    key.len()\n}\n";
@@ -76,7 +86,7 @@ fn make(folder: &Path) -> Result<()> {
     // The starter, and what lies between.
     let starter = handout::starter(&class.workspace, &class.course, &handout::Scope::default())?;
     class.honest("starter", &starter)?;
-    class.same("starter-zip", 0.0);
+    class.due("starter-zip", Due::Points(0.0));
     class.packed("starter-zip", &starter)?;
     for stage in ["1", "2AA", "2AB"] {
         let files = class
@@ -87,7 +97,7 @@ fn make(folder: &Path) -> Result<()> {
     class.honest("without-1", &files)?;
     let mut only = class.filled(&reference, |_, order| order <= class.last_of("1"))?;
     only.retain(|path, _| path.starts_with("project1-standalone/"));
-    class.same("one-folder", class.due["up-to-1"]);
+    class.due("one-folder", Due::Like("up-to-1"));
     class.write("one-folder", &only)?;
     for hole in [1, 3, 8] {
         let files = class.filled(&reference, |_, order| order <= hole)?;
@@ -110,19 +120,32 @@ fn make(folder: &Path) -> Result<()> {
     let raft = class.worth(&["2AA", "2AB", "2AC"]);
     for (id, code) in [("type-error", "let wrong: u8 = \"text\";"), ("syntax-error", "let let let")]
     {
-        class.same(id, raft);
+        class.due(id, Due::Points(raft));
         let mut files = reference.clone();
         let text = inject(tree::text(&files, POINT)?, code);
         files.insert(POINT.into(), text.into());
         class.write(id, &files)?;
     }
     class.hostile(&reference, &starter)?;
+    println!(
+        "{} submissions are in {}; now to what they are due",
+        class.due.len(),
+        folder.join("in").display()
+    );
+    let mut points = BTreeMap::<&str, f64>::new();
+    for (id, due) in &class.due {
+        match due {
+            Due::Points(so_many) => points.insert(id, *so_many),
+            Due::Graded => points.insert(id, class.grade(id)?),
+            Due::Like(_) => None,
+        };
+    }
     let mut expected = String::from("student,points\n");
-    for (id, points) in &class.due {
-        expected += &format!("{id},{points:.2}\n");
+    for (id, due) in &class.due {
+        let like = if let Due::Like(other) = due { other } else { id.as_str() };
+        expected += &format!("{id},{:.2}\n", points[like]);
     }
     fs::write(folder.join("expected.csv"), expected)?;
-    println!("{} submissions in {}", class.due.len(), folder.join("in").display());
     Ok(())
 }
 
@@ -156,13 +179,17 @@ impl Class<'_> {
         tree::sync(&self.folder.join("in").join(id), &files)
     }
 
-    fn same(&mut self, id: &str, points: f64) {
-        self.due.insert(id.to_owned(), points);
+    fn due(&mut self, id: &str, due: Due) {
+        self.due.insert(id.to_owned(), due);
     }
 
-    /// Hands in files, and finds out what they are worth: in one process, without walls.
-    fn honest(&mut self, id: &str, files: &Files) -> Result<f64> {
-        self.write(id, files)?;
+    fn honest(&mut self, id: &str, files: &Files) -> Result<()> {
+        self.due(id, Due::Graded);
+        self.write(id, files)
+    }
+
+    /// Finds out what a submission is worth: in one process, without walls.
+    fn grade(&self, id: &str) -> Result<f64> {
         let handed_in = self.folder.join("in").join(id);
         let (copy, _) = submission::prepare(&self.workspace, &self.course, &handed_in, "forty")?;
         let stages = STAGES.map(str::to_owned).to_vec();
@@ -170,7 +197,6 @@ impl Class<'_> {
         let graded = grade::grade(&copy, &self.course, &options, &Progress::silent())?;
         let points = due(&graded.report);
         println!("{id}: {points:.2}");
-        self.same(id, points);
         Ok(points)
     }
 
@@ -224,9 +250,9 @@ impl Class<'_> {
             files.insert(POINT.into(), text.into());
             Ok(files)
         };
-        let wrong = self.honest("honest-mistake", &attack("")?)?;
+        self.honest("honest-mistake", &attack("")?)?;
         // Whatever ends the subject ends it in each test that calls for it, as a panic does.
-        let dead = self.honest("honest-panic", &attack("panic!(\"never\");")?)?;
+        self.honest("honest-panic", &attack("panic!(\"never\");")?)?;
         let root = self.workspace.root.display().to_string();
         let loot = self.folder.join("loot").display().to_string();
         for (id, code) in [
@@ -240,16 +266,16 @@ impl Class<'_> {
             ("x-sleeps", "loop { std::thread::sleep(std::time::Duration::from_secs(3600)); }".into()),
         ] {
             let ends = ["x-panic-hook", "x-exits-early", "x-kills-its-parent", "x-sleeps"].contains(&id);
-            self.same(id, if ends { dead } else { wrong });
+            self.due(id, Due::Like(if ends { "honest-panic" } else { "honest-mistake" }));
             self.write(id, &attack(&code)?)?;
         }
         let mut files = reference.clone();
         let script =
             format!("fn main() {{ std::fs::write(\"{loot}-build-script\", \"ran\").unwrap(); }}");
         files.insert("project1-standalone/build.rs".into(), script.into());
-        self.same("x-build-script", self.due["reference"]);
+        self.due("x-build-script", Due::Like("reference"));
         self.write("x-build-script", &files)?;
-        self.same("x-link", 0.0);
+        self.due("x-link", Due::Points(0.0));
         self.write("x-link", starter)?;
         let link = self.folder.join("in/x-link").join(POINT);
         fs::remove_file(&link)?;

@@ -242,8 +242,16 @@ impl Workshop {
         for base in [Base::Own, Base::Ours] {
             place::remove(&self.target())?;
             place::remove(&self.warm_folder(base))?;
-            fs::create_dir_all(self.target()).context("the target folder cannot be made")?;
-            self.give(&self.target())?;
+            if base == Base::Own {
+                fs::create_dir_all(self.target()).context("the target folder cannot be made")?;
+                self.give(&self.target())?;
+            } else {
+                // What both stand on is compiled once.
+                let all = self.course.packages();
+                let from = self.warm_folder(Base::Own);
+                let skip = |path: &str| left_out(path, &all);
+                place::copy(&from, &self.target(), self.sandbox.owner(), &skip)?;
+            }
             let files = self.whole(self.base(base));
             place::lay(&self.course_folder(), &files, &files)?;
             self.fetch()?;
@@ -292,23 +300,8 @@ impl Workshop {
         }
         place::lay(&self.course_folder(), &self.whole(&mixed), &self.whole(self.base(base)))?;
         place::remove(&self.target())?;
-        let graded: Vec<String> = packages.iter().map(|p| p.replace('-', "_")).collect();
-        let skip = |path: &str| {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            let is_of = |package: &str| {
-                name.strip_prefix("lib").unwrap_or(name).strip_prefix(package).is_some_and(|rest| {
-                    rest.strip_prefix('-')
-                        .is_some_and(|hash| hash.split('.').next().is_some_and(|h| h.len() == 16))
-                })
-            };
-            let compiled = path.contains("/deps/") || path.contains("/.fingerprint/");
-            // Whole programs are made anew in any case, and hold the reference's code.
-            let program = path.contains("/deps/main-") || path.matches('/').count() == 1;
-            let secret = base == Base::Ours
-                && compiled
-                && packages.iter().copied().chain(graded.iter().map(String::as_str)).any(is_of);
-            secret || program && !path.ends_with(".cargo-lock") && !is_folder(path)
-        };
+        let secret: &[&str] = if base == Base::Ours { packages } else { &[] };
+        let skip = |path: &str| left_out(path, secret);
         place::copy(&self.warm_folder(base), &self.target(), self.sandbox.owner(), &skip)?;
         self.cargo(packages, progress)
     }
@@ -446,6 +439,23 @@ impl Workshop {
         };
         cargo_build::build_with(command, &wanted, false, Some(BUILD), progress)
     }
+}
+
+/// What does not come along when a target folder is copied: whole programs, which are made anew in any case and hold
+/// the code of everybody in them, and what was compiled of `packages`.
+fn left_out(path: &str, packages: &[&str]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    // `libraft_core-0123456789abcdef.rlib`, `raft-core-0123456789abcdef`.
+    let is_of = |package: &str| {
+        let rest = name.strip_prefix("lib").unwrap_or(name).strip_prefix(package);
+        let hash = rest.and_then(|rest| rest.strip_prefix('-')?.split('.').next());
+        hash.is_some_and(|hash| hash.len() == 16)
+    };
+    let compiled = path.contains("/deps/") || path.contains("/.fingerprint/");
+    let program = path.contains("/deps/main-") || path.matches('/').count() == 1;
+    let theirs = |package: &&str| is_of(package) || is_of(&package.replace('-', "_"));
+    (compiled && packages.iter().any(theirs))
+        || (program && !path.ends_with(".cargo-lock") && !is_folder(path))
 }
 
 /// The folders of a profile that hold what is compiled; anything else directly below the profile is a product.

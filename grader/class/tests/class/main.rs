@@ -3,6 +3,7 @@
 
 mod support;
 
+mod bases;
 mod formats;
 mod hostile;
 mod manifests;
