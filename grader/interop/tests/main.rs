@@ -5,6 +5,7 @@ mod hostile;
 mod hostile_peer;
 mod multi_cluster;
 mod pd;
+mod playground;
 mod process;
 mod raw_client;
 mod real_cluster;
