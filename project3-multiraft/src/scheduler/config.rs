@@ -5,7 +5,7 @@ use super::Millis;
 /// By what a store counts as full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// By the sizes that leaders report, in mebibytes. An empty region counts as one.
+    /// By the sizes that leaders report, in bytes. An empty region counts as one.
     Size,
     /// By the number of peers.
     Count,

@@ -17,7 +17,7 @@ pub struct RegionInfo {
     pub down: Vec<PeerStats>,
     /// Peers that are far behind.
     pub pending: Vec<Peer>,
-    /// In mebibytes, at least 1.
+    /// In bytes, at least 1: an empty region counts, so that empty ones are spread, too.
     pub size: u64,
 }
 

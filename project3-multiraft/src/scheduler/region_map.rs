@@ -25,7 +25,7 @@ pub struct Shelf {
     pub followers: BTreeSet<u64>,
     /// Those whose peer there is far behind.
     pub pending: BTreeSet<u64>,
-    /// The sum of their sizes, in mebibytes.
+    /// The sum of their sizes, in bytes.
     pub size: u64,
 }
 
