@@ -4,7 +4,7 @@
 //! whoever starts the same command again goes on with the next. So a run that was killed ends with the same bytes as
 //! one that was not, and shards are runs over every n-th submission whose folders are put together by `merge`.
 //!
-//! Before the first submission the sandbox is tried ([`selftest`](crate::sandbox::selftest)), and the reference is
+//! Before the first submission the sandbox is tried ([`selftest`]), and the reference is
 //! graded in the same way as everybody. If it does not get every point, this machine cannot grade, and nobody is.
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@
 //! 2. If it compiles on neither, the starter's files come back, those of the latest stage first, until it does. What was
 //!    taken back is lost, what remains is graded.
 //! 3. Each stage's tests run on the public seeds; those that pass, on the hidden ones too. One test a stage runs with a
-//!    mute world, in which no answer can be right ([tripwire](Grading::tripwire)).
+//!    mute world, in which no answer can be right (`Grading::tripwire`).
 //!
 //! At the end the student's packages are built on each other, and whatever stands on another package of the student is
 //! tested again.

@@ -1,6 +1,6 @@
 //! Tries to break out, before anybody's code is let in.
 //!
-//! The same room that will hold submissions gets this program first, as a burglar ([`burgle`]): it looks for the
+//! The same room that will hold submissions gets this program first, as a burglar ([`Burglar::burgle`]): it looks for the
 //! network, writes where it must not, reads the reference and the hidden seeds, looks for the grader's process and
 //! tries to signal it and to read its memory, raises its limits, and starts 500 processes. Each attempt that
 //! succeeds is a reason not to grade. An attempt that cannot even be made (the burglar does not run) is one too.
