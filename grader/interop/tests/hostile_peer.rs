@@ -144,7 +144,7 @@ impl Trio {
 }
 
 /// A number that somebody might not have thought of.
-fn number(noise: &mut Noise, was: u64) -> u64 {
+pub fn number(noise: &mut Noise, was: u64) -> u64 {
     match noise.draw(9) {
         0 => 0,
         1 => u64::MAX,
@@ -158,7 +158,7 @@ fn number(noise: &mut Noise, was: u64) -> u64 {
     }
 }
 
-fn bytes(noise: &mut Noise) -> Bytes {
+pub fn bytes(noise: &mut Noise) -> Bytes {
     let len = noise.draw(40);
     noise.bytes(len).into()
 }
@@ -234,7 +234,7 @@ fn twist_message(noise: &mut Noise, message: &mut Message) {
 }
 
 /// The same message, with something wrong; `None` if its bytes say nothing any more, and the edge hangs up.
-fn hostile(noise: &mut Noise, message: &RaftMessage) -> Option<RaftMessage> {
+pub fn hostile(noise: &mut Noise, message: &RaftMessage) -> Option<RaftMessage> {
     let mut message = message.clone();
     for _ in 0..=noise.draw(2) {
         match noise.draw(6) {
@@ -254,10 +254,15 @@ fn hostile(noise: &mut Noise, message: &RaftMessage) -> Option<RaftMessage> {
     Some(message)
 }
 
+/// How many cases to run.
+pub fn wanted_cases() -> u64 {
+    let wanted = std::env::var("HOSTILE_CASES").ok();
+    wanted.map_or(4_000, |text| text.parse().expect("a number"))
+}
+
 #[test]
 fn whatever_a_member_says_no_store_panics() {
-    let wanted = std::env::var("HOSTILE_CASES").ok();
-    let wanted: u64 = wanted.map_or(4_000, |text| text.parse().expect("a number"));
+    let wanted = wanted_cases();
     let (mut noise, mut cases, mut life) = (Noise(42), 0, 0);
     while cases < wanted {
         life += 1;

@@ -1,12 +1,17 @@
 //! Interoperability: one module for each thing that must fit.
 
+mod batch_commands;
 mod group_commit;
 mod hostile;
+mod hostile_calls;
 mod hostile_peer;
+mod hostile_store;
+mod max_ts;
 mod multi_cluster;
 mod pd;
 mod playground;
 mod process;
+mod python;
 mod raw_client;
 mod real_cluster;
 mod service;

@@ -60,6 +60,13 @@ impl Server {
             .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
     }
 
+    /// A `tinykv playground` with a scheduler and three stores, in memory.
+    pub fn cluster() -> Server {
+        let args = ["playground", "--memory", "--status-addr", "127.0.0.1:0"];
+        Self::run(binary::build_of("txn", "tinykv"), &args)
+            .unwrap_or_else(|(_, said)| panic!("the server did not start: {said}"))
+    }
+
     fn run(
         program: impl AsRef<std::ffi::OsStr>,
         args: &[&str],
@@ -88,6 +95,14 @@ impl Server {
     /// What it said on standard error so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.said.path()).expect("the log is text")
+    }
+
+    /// The memory that it uses, in bytes; `None` where the system does not say.
+    pub fn resident(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib << 10)
     }
 
     /// kill -9: no handler runs, nothing is flushed.

@@ -328,3 +328,22 @@ async fn terminate_and_start_again() {
     let found = connect(&server).await.scan(key(0)..key(1000), 1000).await.unwrap();
     assert_eq!(plain(found), (0..1000).map(|n| (key(n), value(n))).collect::<Vec<_>>());
 }
+
+/// The last region ends where the first begins, at the empty key, and a scan that goes on there would read everything again. So it is told.
+/// (Nothing is lost: no key can be there.)
+#[tokio::test]
+async fn a_scan_that_ends_in_the_last_region_is_refused_and_not_repeated() {
+    let (_server, client) = served().await;
+    let keys = ["k1", "k2"].map(str::to_owned);
+    client.batch_put(keys.clone().map(|key| (key, "v"))).await.unwrap();
+    let up_to = |end: usize, limit| client.scan(Vec::new()..vec![0xff; end], limit);
+    for (end, limit) in [(8, 100), (20, 2)] {
+        let found = up_to(end, limit).await.unwrap();
+        assert_eq!(plain(found).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), keys);
+    }
+    for limit in [3, 10_000] {
+        let said = up_to(20, limit).await.unwrap_err().to_string();
+        assert!(said.contains("a lower end"), "{said}");
+    }
+    assert_eq!(client.scan(Vec::new().., 100).await.unwrap().len(), 2, "without an end");
+}

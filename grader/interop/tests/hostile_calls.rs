@@ -1,0 +1,378 @@
+//! Hostile calls: random messages and damaged ones, to every method of every service of a cluster. Whatever comes, no
+//! process panics, each call ends, and what others have written is there.
+//!
+//! Two clusters are treated differently, since a cluster trusts its own members. To the first go all calls that clients make, and
+//! stores' calls from strangers: it must keep its data, and serve. To the second go the calls of stores and administrators as well, introduced
+//! as they should be: "region 1 is led by store 77 now" is believed by any scheduler, so that all that can be asked is that nothing
+//! panics or hangs. (What a member may say to Raft itself is the business of `hostile_peer`.)
+//!
+//! Some thousands here; a million with
+//!
+//! ```text
+//! HOSTILE_CASES=1000000 cargo test -p interop --test main -- hostile_calls --nocapture
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use interop::ours;
+use prost_reflect::prost::Message as _;
+use prost_reflect::{
+    Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+};
+use proto::kvrpcpb::Context;
+use proto::metapb::Region;
+use proto::pdpb::pd_client::PdClient;
+use proto::pdpb::{GetAllStoresRequest, GetMembersRequest, GetRegionRequest, RequestHeader};
+use tikv_client::{RawClient, TransactionClient, TransactionOptions};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tonic::codegen::Bytes;
+use tonic::transport::Channel;
+
+use crate::hostile::{Noise, call, message};
+use crate::hostile_peer::wanted_cases;
+use crate::process::Server;
+
+/// Calls that are under way at once.
+const AT_ONCE: usize = 32;
+
+/// Calls between two looks at what must be there.
+const ROUND: u64 = 1_000;
+
+/// The longest that a call may take: no server holds one for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The most memory that the server may use, in bytes: three stores and a scheduler.
+const MEMORY: u64 = 2 << 30;
+
+/// What only members say, or administrators. The first cluster does not hear it.
+const INTERNAL: [&str; 13] = [
+    "pdpb.PD.RegionHeartbeat",
+    "pdpb.PD.StoreHeartbeat",
+    "pdpb.PD.PutStore",
+    "pdpb.PD.Bootstrap",
+    "pdpb.PD.PutClusterConfig",
+    "pdpb.PD.ReportSplit",
+    "pdpb.PD.ReportBatchSplit",
+    "pdpb.PD.ScatterRegion",
+    "pdpb.PD.UpdateGCSafePoint",
+    "tikvpb.Tikv.KvGC",
+    "tikvpb.Tikv.KvDeleteRange",
+    "tikvpb.Tikv.UnsafeDestroyRange",
+    "tikvpb.Tikv.RawDeleteRange",
+];
+
+/// A key that clients wrote before, and no hostile message names.
+const GUARD: &str = "guard";
+
+/// What a hostile client may know: it is no secret.
+struct Known {
+    methods: Vec<MethodDescriptor>,
+    pd_addr: String,
+    stores: Vec<String>,
+    header: RequestHeader,
+    /// Where requests go right, as of the last look.
+    contexts: Vec<Context>,
+    now: u64,
+}
+
+impl Known {
+    async fn learn(server: &Server, methods: Vec<MethodDescriptor>) -> Known {
+        let url = format!("http://{}", server.pd_addr);
+        let mut pd = PdClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+        let members = pd.get_members(GetMembersRequest::default()).await.unwrap().into_inner();
+        let cluster_id = members.header.unwrap().cluster_id;
+        let header = RequestHeader { cluster_id, ..Default::default() };
+        let stores = async {
+            loop {
+                let ask = GetAllStoresRequest { header: Some(header), ..Default::default() };
+                let stores = pd.get_all_stores(ask).await.unwrap().into_inner().stores;
+                if stores.len() == 3 {
+                    break stores.into_iter().map(|store| store.address).collect();
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let stores = timeout(PATIENCE, stores).await.expect("three stores");
+        let pd_addr = server.pd_addr.clone();
+        Known { methods, pd_addr, stores, header, contexts: Vec::new(), now: 0 }
+    }
+
+    /// Looks at regions and time.
+    async fn look(&mut self) {
+        let url = format!("http://{}", self.pd_addr);
+        let mut pd = PdClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+        self.contexts.clear();
+        let mut from = Vec::new();
+        for _ in 0..10 {
+            let region_key = from.clone().into();
+            let ask =
+                GetRegionRequest { header: Some(self.header), region_key, ..Default::default() };
+            let Ok(found) = pd.get_region(ask).await else { break };
+            let found = found.into_inner();
+            let Some(Region { id, end_key, region_epoch, .. }) = found.region else { break };
+            self.contexts.push(Context {
+                region_id: id,
+                region_epoch,
+                peer: found.leader,
+                ..Default::default()
+            });
+            if end_key.is_empty() {
+                break;
+            }
+            from = end_key.to_vec();
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        self.now = u64::try_from(now.as_millis()).expect("this age") << 18;
+    }
+}
+
+/// Makes messages up.
+struct Liar<'k> {
+    noise: Noise,
+    known: &'k Known,
+}
+
+impl Liar<'_> {
+    fn number(&mut self) -> u64 {
+        match self.noise.draw(12) {
+            0 => 0,
+            1 => 1,
+            2 => u64::MAX,
+            3 => u64::MAX - 1,
+            4 => 1 << 63,
+            5 => self.known.now,
+            6 => self.known.now - ((self.noise.draw(10_000) as u64) << 18),
+            7 => self.known.now + ((self.noise.draw(10_000) as u64) << 18),
+            8 => 1 << self.noise.draw(64),
+            _ => self.noise.draw(10) as u64,
+        }
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        match self.noise.draw(12) {
+            0 => Vec::new(),
+            1 => vec![0xff; 8],
+            2 => vec![0xff; 20],
+            3 => {
+                let len = self.noise.draw(60);
+                self.noise.bytes(len)
+            }
+            4 => vec![b'z'; self.noise.draw(10_000)],
+            // A boundary of regions, or nearly.
+            5 => {
+                [&[b'm' + self.noise.draw(3).to_le_bytes()[0]; 8][..], b"\xff\0\0\0\0\0\0\0\0\xf7"]
+                    .concat()
+            }
+            _ => vec![b'h' + self.noise.draw(16).to_le_bytes()[0]],
+        }
+    }
+
+    fn one(&mut self, field: &FieldDescriptor, depth: u32) -> Value {
+        let number = self.number();
+        let low = u32::try_from(number & u64::from(u32::MAX)).expect("32 bits");
+        match field.kind() {
+            Kind::Bool => Value::Bool(number & 1 == 1),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(low.cast_signed()),
+            Kind::Uint32 | Kind::Fixed32 => Value::U32(low),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(number.cast_signed()),
+            Kind::Uint64 | Kind::Fixed64 => Value::U64(number),
+            Kind::Float => Value::F32(f32::from_bits(low)),
+            Kind::Double => Value::F64(f64::from_bits(number)),
+            Kind::String => {
+                let words = ["", "default", "write", "lock", "colour", "127.0.0.1:1", "DEFAULT"];
+                Value::String(words[self.noise.draw(words.len())].into())
+            }
+            Kind::Bytes => Value::Bytes(self.bytes().into()),
+            Kind::Enum(_) => Value::EnumNumber(i32::try_from(self.noise.draw(20)).expect("small")),
+            Kind::Message(message) => Value::Message(self.message(&message, depth + 1)),
+        }
+    }
+
+    fn message(&mut self, of: &MessageDescriptor, depth: u32) -> DynamicMessage {
+        let mut made = DynamicMessage::new(of.clone());
+        let right = self.noise.draw(8) > 0;
+        match of.full_name() {
+            "kvrpcpb.Context" if right && !self.known.contexts.is_empty() => {
+                let at = self.noise.draw(self.known.contexts.len());
+                made.transcode_from(&self.known.contexts[at]).expect("it is one");
+                return made;
+            }
+            "pdpb.RequestHeader" if right => {
+                made.transcode_from(&self.known.header).expect("it is one");
+                return made;
+            }
+            _ => {}
+        }
+        for field in of.fields() {
+            let deep = depth > 4 && matches!(field.kind(), Kind::Message(_));
+            if deep || field.is_map() || self.noise.draw(4) == 0 {
+                continue;
+            }
+            let value = if field.cardinality() == Cardinality::Repeated {
+                let count = self.noise.draw(4);
+                Value::List((0..count).map(|_| self.one(&field, depth)).collect())
+            } else {
+                self.one(&field, depth)
+            };
+            made.set_field(&field, value);
+        }
+        made
+    }
+
+    /// A message's bytes, some of them damaged.
+    fn payload(&mut self, of: &MessageDescriptor) -> Vec<u8> {
+        let mut bytes = self.message(of, 0).encode_to_vec();
+        match self.noise.draw(6) {
+            0 => {
+                for _ in 0..=self.noise.draw(4) {
+                    let at = self.noise.draw(bytes.len().max(1));
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte ^= 1 << self.noise.draw(8);
+                    }
+                }
+            }
+            1 => {
+                let len = self.noise.draw(bytes.len() + 1);
+                bytes.truncate(len);
+            }
+            2 => {
+                let (at, len) = (self.noise.draw(bytes.len() + 1), self.noise.draw(20));
+                let more = self.noise.bytes(len);
+                bytes.splice(at..at, more);
+            }
+            _ => {}
+        }
+        // It could be read as the guards' key by nothing but luck; that would be no finding.
+        let named = |window: &[u8]| window == GUARD.as_bytes();
+        if bytes.windows(GUARD.len()).any(named) { Vec::new() } else { bytes }
+    }
+
+    /// A call: where, what, who, and the body, a message or some.
+    fn case(&mut self, introduced: bool) -> (usize, String, Vec<(&'static str, u64)>, Bytes) {
+        let method = self.known.methods[self.noise.draw(self.known.methods.len())].clone();
+        let to_pd = !method.full_name().starts_with("tikvpb.");
+        let at = if to_pd { 0 } else { 1 + self.noise.draw(self.known.stores.len()) };
+        let count = if method.is_client_streaming() { 1 + self.noise.draw(3) } else { 1 };
+        let mut body = Vec::new();
+        for _ in 0..count {
+            let bytes = self.payload(&method.input());
+            let declared = if self.noise.draw(50) == 0 {
+                u32::try_from(self.number() & 0xffff_ffff).expect("32 bits")
+            } else {
+                u32::try_from(bytes.len()).expect("it is small")
+            };
+            let flag = u8::from(self.noise.draw(50) == 0);
+            body.extend(message(flag, declared, &bytes));
+        }
+        let cluster = if introduced { self.known.header.cluster_id } else { 42 };
+        let metadata = match self.noise.draw(8) {
+            0 => Vec::new(),
+            1 => vec![("multiraft-store", 1)],
+            _ => vec![("multiraft-store", 1), ("multiraft-cluster", cluster)],
+        };
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        (at, path, metadata, body.into())
+    }
+}
+
+/// Throws so many calls at a cluster, a round at a time.
+async fn throw(known: &mut Known, seed: u64, cases: u64, introduced: bool) {
+    known.look().await;
+    let mut senders = Vec::new();
+    let mut connections = JoinSet::new();
+    for addr in std::iter::once(&known.pd_addr).chain(&known.stores) {
+        let socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let (sender, connection) = h2::client::handshake(socket).await.unwrap();
+        connections.spawn(connection);
+        senders.push(sender);
+    }
+    let mut liar = Liar { noise: Noise(seed), known };
+    let mut calls = JoinSet::new();
+    for _ in 0..cases {
+        if calls.len() == AT_ONCE {
+            let done: Option<Result<(), _>> = calls.join_next().await;
+            done.expect("there are some").expect("a call failed, see above");
+        }
+        let (at, path, metadata, body) = liar.case(introduced);
+        let sender = senders[at].clone();
+        calls.spawn(async move {
+            let answer = timeout(PATIENCE, call(&sender, &path, &metadata, body.clone())).await;
+            let answer = answer.unwrap_or_else(|_| panic!("{path} {body:?} hangs"));
+            let status = answer.unwrap_or_else(|e| panic!("{path} {body:?}: {e}"));
+            assert!(status.is_some(), "{path} {body:?}: no status");
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done.expect("a call failed, see above");
+    }
+}
+
+/// All methods but these.
+fn methods(but: &[&str]) -> Vec<MethodDescriptor> {
+    let all: Vec<MethodDescriptor> =
+        ours().services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    let found = all.iter().filter(|method| but.contains(&method.full_name())).count();
+    assert_eq!(found, but.len(), "a method of these lists is called otherwise now");
+    all.into_iter().filter(|method| !but.contains(&method.full_name())).collect()
+}
+
+fn report(what: &str, thrown: &AtomicU64, server: &Server) {
+    let resident = server.resident().unwrap_or_default();
+    println!("{what}: {} calls, {} MiB", thrown.load(Ordering::Relaxed), resident >> 20);
+    assert!(resident < MEMORY, "the server uses {resident} bytes");
+}
+
+/// Clients, whoever they are, and strangers that claim to be stores: nothing that others have written is lost or changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_clients_harm_nobody() {
+    let server = Server::cluster();
+    let pd = || vec![server.pd_addr.clone()];
+    let raw = RawClient::new(pd()).await.unwrap();
+    let txn = TransactionClient::new(pd()).await.unwrap();
+    raw.put(GUARD.to_owned(), "raw").await.unwrap();
+    write(&txn, "txn").await;
+    let mut known = Known::learn(&server, methods(&INTERNAL)).await;
+    let (total, thrown) = (wanted_cases() / 2, AtomicU64::new(0));
+    while thrown.load(Ordering::Relaxed) < total {
+        let seed = 7 + thrown.fetch_add(ROUND, Ordering::Relaxed);
+        throw(&mut known, seed, ROUND, false).await;
+        assert_eq!(raw.get(GUARD.to_owned()).await.unwrap(), Some(b"raw".to_vec()), "{seed}");
+        assert_eq!(read(&txn).await, Some(b"txn".to_vec()), "{seed}");
+        raw.put(GUARD.to_owned(), "raw").await.unwrap();
+        write(&txn, "txn").await;
+    }
+    report("hostile clients", &thrown, &server);
+}
+
+async fn write(client: &TransactionClient, value: &str) {
+    for kind in [
+        TransactionOptions::new_optimistic(),
+        TransactionOptions::new_optimistic().use_async_commit().try_one_pc(),
+    ] {
+        let mut txn = client.begin_with_options(kind).await.unwrap();
+        txn.put(GUARD.to_owned(), value).await.unwrap();
+        txn.commit().await.unwrap();
+    }
+}
+
+async fn read(client: &TransactionClient) -> Option<Vec<u8>> {
+    let now = client.current_timestamp().await.unwrap();
+    client.snapshot(now, TransactionOptions::new_optimistic()).get(GUARD.to_owned()).await.unwrap()
+}
+
+/// Stores and administrators that have gone mad: nothing panics, nothing hangs, each call ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_members_stop_nothing() {
+    let server = Server::cluster();
+    let mut known = Known::learn(&server, methods(&[])).await;
+    let (total, thrown) = (wanted_cases() / 2, AtomicU64::new(0));
+    while thrown.load(Ordering::Relaxed) < total {
+        let seed = 7 + thrown.fetch_add(ROUND, Ordering::Relaxed);
+        throw(&mut known, seed, ROUND, true).await;
+    }
+    report("hostile members", &thrown, &server);
+    // It ends in order, whatever it believes by now.
+    assert!(server.terminate().success());
+}
