@@ -7,7 +7,7 @@
 //!   `hole` and the few `allow`s that cut code needs;
 //! - what only authors need is left out, and so are projects without a graded stage; the workspace's manifest
 //!   and lock file are made to fit;
-//! - `README.md` and `AGENTS.md` are the student's own; `grader/base.json` says what was handed out (see [`base`]);
+//! - `README.md` and `AGENTS.md` are the student's own; `grader/base.json` says what was handed out (see [`crate::base`]);
 //!   everything else is copied byte for byte.
 //!
 //! A [`Scope`] makes smaller ones: fewer stages, or a *checkpoint*, whose earlier stages come solved. There the
