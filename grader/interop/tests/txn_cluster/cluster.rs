@@ -131,6 +131,18 @@ impl Cluster {
         timeout(PATIENCE, waiting).await.expect("the scheduler gives each region three peers");
     }
 
+    /// The stores' ids and addresses, in the order in which they were started.
+    pub async fn stores(&self) -> Vec<(u64, String)> {
+        let ask = GetAllStoresRequest { header: Some(self.header), ..Default::default() };
+        let stores = self.pd.clone().get_all_stores(ask).await.expect("the scheduler answers");
+        let stores = stores.into_inner().stores;
+        let one = |address: &String| {
+            let store = stores.iter().find(|store| store.address == *address);
+            (store.expect("it has joined").id, address.clone())
+        };
+        self.addresses[1..].iter().map(one).collect()
+    }
+
     /// Who leads the region of a key, and what to say to it. `None`: not known now.
     pub async fn leader(&self, key: &str) -> Option<(TikvClient<Channel>, Context)> {
         let found = self.region(key).await?;

@@ -16,6 +16,7 @@
 
 mod cluster;
 mod dead;
+mod unsynced;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -140,7 +140,8 @@ impl StoreServer {
         let (inputs, incoming) = Inputs::new();
         let (done, dones) = mpsc::unbounded_channel();
         let (counts, counted) = watch::channel(Counts::default());
-        let neighbours = Stores { me: id, pd: pd.clone() };
+        let neighbours = Stores::new(id, pd.clone());
+        let remember = neighbours.clone().remember(stop.clone());
         let metrics = status::Metrics::new(id)?;
         let log = Arc::new(status::Timed { log, took: metrics.append.clone() });
         let (scanned, measured) = (kv.clone(), metrics.clone());
@@ -187,6 +188,7 @@ impl StoreServer {
         serving.spawn(inputs.clone().tick(stop.clone()));
         let (data, counted_too) = (settings.data.clone(), counted.clone());
         serving.spawn(live(pd, id, data, counted_too, stop.clone()));
+        serving.spawn(remember);
         let router = status::router(metrics, counted).merge(more);
         let stopped = stop.clone().thrown();
         serving.spawn(async move {
