@@ -19,7 +19,7 @@
 //! So it does in the bank. A conflict is counted, and is part of the operation's time.
 //!
 //! - [`records`]: keys, values, and which one is next.
-//! - [`run`]: the clients, and what they count.
+//! - [`mod@run`]: the clients, and what they count.
 //! - [`bank`]: accounts, transfers, sums. A sum that is not what it was at the beginning ends the run: that is no figure.
 //! - [`report`]: the line while it runs, and the table.
 
