@@ -20,8 +20,9 @@ impl Client {
     /// You will need `self.fates` (what was found out about a transaction stays true), [`Step::Resolve`],
     /// [`Step::Timestamp`] (to ask about an owner takes the time of now, from the oracle) and `self.send`. Work that is sent
     /// again because its locks are gone has used a try: `self.again` with a pause of 0.
-    pub(super) fn clear(&mut self, mut work: Work) {
+    pub(super) fn clear(&mut self, work: Work) {
         // BEGIN SOLUTION 4D.resolve
+        let mut work = work;
         let Some(lock) = work.locks.first() else {
             work.step = Step::Job;
             return self.again(work, 0);
