@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use class::record::Score;
 use grader::cut;
@@ -140,13 +141,17 @@ pub fn whole(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Whether this machine can make rooms at all; a test that needs one says so and passes where it cannot.
-pub fn can_make_rooms() -> bool {
+/// Whether this machine can make rooms at all; a test that needs one says so and passes where it cannot. One such test runs
+/// at a time: the burglar of one starts as many processes as a user may have, and in that moment the rooms of another, which
+/// belong to the same user, cannot be made.
+pub fn can_make_rooms() -> Option<MutexGuard<'static, ()>> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let works =
         Command::new("bwrap").args(["--ro-bind", "/", "/", "--unshare-all", "true"]).status();
-    let works = works.is_ok_and(|status| status.success());
-    if !works {
-        eprintln!("skipped: bubblewrap does not work on this machine");
+    if works.is_ok_and(|status| status.success()) {
+        return Some(alone);
     }
-    works
+    eprintln!("skipped: bubblewrap does not work on this machine");
+    None
 }

@@ -23,9 +23,7 @@ fn six() -> Class {
 
 #[test]
 fn everybody_gets_what_is_due() {
-    if !can_make_rooms() {
-        return;
-    }
+    let Some(_alone) = can_make_rooms() else { return };
     let class = six();
     let ran = class.grade(&["--backstop", "3", "--jobs", "2"]);
     // A person has to look at the one that hangs.
@@ -89,9 +87,7 @@ fn everybody_gets_what_is_due() {
 
 #[test]
 fn killed_and_resumed_divided_and_merged_it_is_the_same_report() {
-    if !can_make_rooms() {
-        return;
-    }
+    let Some(_alone) = can_make_rooms() else { return };
     let class = Class::new();
     for n in 0..5 {
         class.hand_in(
@@ -148,9 +144,7 @@ fn killed_and_resumed_divided_and_merged_it_is_the_same_report() {
 
 #[test]
 fn hidden_seeds_weigh_a_tenth() {
-    if !can_make_rooms() {
-        return;
-    }
+    let Some(_alone) = can_make_rooms() else { return };
     let class = Class::new();
     // Right for the public seeds 1, 2, 3, which stand there as text.
     class.hand_in("learnt-by-heart", &class.with_get("let known = self.pairs.get(key)?; return Some(if known.len() > 1 { \"3\".into() } else { known.clone() });"));
@@ -172,9 +166,7 @@ fn hidden_seeds_weigh_a_tenth() {
 
 #[test]
 fn a_stage_that_does_not_compile_gives_way_to_the_starter() {
-    if !can_make_rooms() {
-        return;
-    }
+    let Some(_alone) = can_make_rooms() else { return };
     // The toy with its second stage in a file of its own.
     let class = Class::new();
     let course = class.path("course");
