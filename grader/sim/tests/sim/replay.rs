@@ -79,7 +79,7 @@ pub fn the_trace_reads_back() {
         "CRASH",
         "sync log",
         "dropped (",
-        "leader commit=",
+        " leader vote=",
         "put k",
         "FAULT",
         "HEAL",
