@@ -13,15 +13,20 @@ pub fn build(name: &'static str) -> PathBuf {
 
 /// The path of the binary `name` of another package.
 pub fn build_of(package: &str, name: &'static str) -> PathBuf {
+    build_with(package, name, &[])
+}
+
+/// The same for a binary that needs these features. Its name must tell that it has them: all lie in one folder.
+pub fn build_with(package: &str, name: &'static str, features: &[&str]) -> PathBuf {
     static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
     // Held while cargo runs, so that it runs once.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(name).or_insert_with(|| cargo_build(package, name)).clone()
+    built.entry(name).or_insert_with(|| cargo_build(package, name, features)).clone()
 }
 
-fn cargo_build(package: &str, name: &str) -> PathBuf {
+fn cargo_build(package: &str, name: &str, features: &[&str]) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", package, "--bin", name]);
+    cargo.args(["build", "--package", package, "--bin", name, "--features", &features.join(",")]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

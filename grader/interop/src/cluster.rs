@@ -2,6 +2,7 @@
 //!
 //! Addresses are as [`group`](crate::group) explains; the scheduler has the first one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::binary;
 use crate::group::addresses;
+use crate::{binary, picture};
 
 const STATUS_PORT: u16 = 2381;
 
@@ -23,14 +24,22 @@ struct Process {
     args: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
+    /// The line with which its present life began.
+    banner: String,
 }
 
 impl Process {
     fn start(&mut self) {
+        self.start_with("");
+    }
+
+    /// With these failpoints, if the binary has any.
+    fn start_with(&mut self, failpoints: &str) {
         let log = File::options().create(true).append(true).open(&self.log);
         let mut child = Command::new(&self.binary)
             .args(&self.args)
             .env("NO_COLOR", "1")
+            .env("FAILPOINTS", failpoints)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("there is room for a log"))
@@ -41,6 +50,7 @@ impl Process {
         BufReader::new(stdout).read_line(&mut banner).expect("the banner is text");
         self.child = Some(child);
         assert!(banner.starts_with("ready "), "it has ended instead: {}", self.said());
+        self.banner = banner;
     }
 
     fn kill(&mut self) {
@@ -107,6 +117,8 @@ pub struct Cluster {
     stores: Vec<Process>,
     addresses: Vec<String>,
     flags: Vec<String>,
+    /// What runs as a store.
+    store: PathBuf,
     dir: TempDir,
 }
 
@@ -114,6 +126,18 @@ impl Cluster {
     /// Starts a scheduler and `size` stores on new disks, the scheduler with this configuration (TOML), the stores with
     /// these flags. Together with those that are added later there may be six stores.
     pub fn start(size: usize, schedule: &str, flags: &[&str]) -> Cluster {
+        let store = binary::build_of("multiraft", "multiraft-store");
+        Cluster::of(store, size, schedule, flags)
+    }
+
+    /// The same with stores that have failpoints; see [`Cluster::arm`].
+    pub fn with_failpoints(size: usize, schedule: &str, flags: &[&str]) -> Cluster {
+        let name = "multiraft-store-failpoints";
+        let store = binary::build_with("multiraft", name, &["failpoints"]);
+        Cluster::of(store, size, schedule, flags)
+    }
+
+    fn of(store: PathBuf, size: usize, schedule: &str, flags: &[&str]) -> Cluster {
         let dir = TempDir::new().expect("there is room for a few small disks");
         let addresses: Vec<String> = addresses(7, 20160);
         let config = dir.path().join("scheduler.toml");
@@ -126,9 +150,10 @@ impl Cluster {
             args: args.into_iter().map(str::to_owned).collect(),
             log: dir.path().join("scheduler.log"),
             child: None,
+            banner: String::new(),
         };
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let mut cluster = Cluster { scheduler, stores: Vec::new(), addresses, flags, dir };
+        let mut cluster = Cluster { scheduler, stores: Vec::new(), addresses, flags, store, dir };
         cluster.revive_scheduler();
         for _ in 0..size {
             cluster.add();
@@ -155,8 +180,8 @@ impl Cluster {
         args.push(text(&data).to_owned());
         args.extend(self.flags.iter().cloned());
         let log = self.dir.path().join(format!("store-{number}.log"));
-        let binary = binary::build_of("multiraft", "multiraft-store");
-        self.stores.push(Process { binary, args, log, child: None });
+        let binary = self.store.clone();
+        self.stores.push(Process { binary, args, log, child: None, banner: String::new() });
         self.revive(number);
     }
 
@@ -168,6 +193,22 @@ impl Cluster {
     /// Starts a store that is down, on its old disk, and returns when it listens.
     pub fn revive(&mut self, store: usize) {
         self.stores[store].start();
+    }
+
+    /// As [`Cluster::revive`], with failpoints as `FAILPOINTS` has them: `raft_after_save=10*off->return`.
+    pub fn arm(&mut self, store: usize, failpoints: &str) {
+        self.stores[store].start_with(failpoints);
+    }
+
+    /// Whether a store that was started has ended by itself. It is down then.
+    pub fn has_ended(&mut self, store: usize) -> bool {
+        let child = &mut self.stores[store].child;
+        let ended =
+            child.as_mut().is_some_and(|c| c.try_wait().expect("it is our child").is_some());
+        if ended {
+            *child = None;
+        }
+        ended
     }
 
     /// kill -9 for the scheduler.
@@ -185,6 +226,17 @@ impl Cluster {
         Some(self.stores[store].child.as_ref()?.id())
     }
 
+    /// All numbers of a store's `/metrics`; see [`metrics`].
+    pub fn measured(&self, store: usize) -> Option<BTreeMap<String, f64>> {
+        let mut words = self.stores[store].banner.split_whitespace();
+        metrics(words.find_map(|word| word.strip_prefix("status-addr="))?)
+    }
+
+    /// As [`Cluster::measured`], of the scheduler.
+    pub fn scheduler_measured(&self) -> Option<BTreeMap<String, f64>> {
+        metrics(&pages(self.scheduler()))
+    }
+
     /// What a store said on standard error in all its lives.
     pub fn said(&self, store: usize) -> String {
         self.stores[store].said()
@@ -200,6 +252,40 @@ impl Cluster {
 pub fn status(scheduler: &str) -> Option<Status> {
     let page = page(&pages(scheduler), "/status").ok()?;
     Status::of(&serde_json::from_str(&page).ok()?)
+}
+
+/// All numbers of a `/metrics` page, by name and labels as they stand there: `pd_cluster_status{type="region_count"}`.
+/// `None` while nobody answers.
+pub fn metrics(pages: &str) -> Option<BTreeMap<String, f64>> {
+    let page = page(pages, "/metrics").ok()?;
+    let numbers = page.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let (name, number) = line.rsplit_once(' ')?;
+        Some((name.to_owned(), number.parse().ok()?))
+    });
+    numbers.collect()
+}
+
+/// What each store has, by the scheduler's metrics; `None` while it is away.
+pub fn shelves(scheduler: &str) -> Option<Vec<picture::Shelf>> {
+    let metrics = metrics(&pages(scheduler))?;
+    let mut shelves: BTreeMap<u64, picture::Shelf> = BTreeMap::new();
+    for (name, number) in metrics {
+        let Some(labels) = name.strip_prefix("pd_scheduler_store_status{") else { continue };
+        let label =
+            |name: &str| labels.split(['"', ',', '}']).skip_while(|part| *part != name).nth(1);
+        let store = label("store=")?.parse().ok()?;
+        let shelf =
+            shelves.entry(store).or_insert(picture::Shelf { store, regions: 0, leaders: 0 });
+        // A gauge of a few hundred peers.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let count = number as u64;
+        match label("type=")? {
+            "region_count" => shelf.regions = count,
+            "leader_count" => shelf.leaders = count,
+            _ => {}
+        }
+    }
+    Some(shelves.into_values().collect())
 }
 
 fn text(path: &Path) -> &str {

@@ -16,7 +16,8 @@
 //! - [`calls`] lets the official client call every method of our services, to see that each call
 //!   arrives at the method it was meant for.
 //!
-//! [`browser`] looks at our pages. [`binary`], [`group`] and [`cluster`] start the real servers as processes, for the tests and the benches that need them.
+//! [`browser`] looks at our pages. [`binary`], [`group`] and [`cluster`] start the real servers as processes, for the tests
+//! and the benches that need them; [`picture`] draws what became of a cluster.
 //!
 //! The official types come from a crate beside this one, `official`, and are another generation
 //! of the same libraries (prost 0.12 and tonic 0.10, not 0.14): an independent encoder.
@@ -33,6 +34,7 @@ pub mod cluster;
 pub mod fill;
 pub mod group;
 pub mod pair;
+pub mod picture;
 pub mod schema;
 pub mod trip;
 
