@@ -76,41 +76,38 @@ impl EtcdDoor {
     pub fn new(channel: Channel) -> Self {
         EtcdDoor(tonic::client::Grpc::new(channel))
     }
+
+    /// One call; nothing if it fails.
+    pub async fn call<Q, A>(&mut self, ask: Q, path: &'static str) -> Option<A>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
+        self.0.ready().await.ok()?;
+        let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+        let codec = tonic_prost::ProstCodec::<Q, A>::default();
+        let answer = self.0.unary(tonic::Request::new(ask), path, codec).await.ok()?;
+        Some(answer.into_inner())
+    }
 }
 
 impl Puts for EtcdDoor {
     async fn nth(&mut self, n: u64) -> bool {
         let (key, value) = pair(n);
         let put = wire::PutRequest { key, value };
-        call::<_, wire::Nothing>(&mut self.0, put, "/etcdserverpb.KV/Put").await.is_some()
+        self.call::<_, wire::Nothing>(put, "/etcdserverpb.KV/Put").await.is_some()
     }
 }
 
 impl Door for EtcdDoor {
     async fn leads(&mut self) -> bool {
         let path = "/etcdserverpb.Maintenance/Status";
-        let status: Option<wire::Status> = call(&mut self.0, wire::Nothing {}, path).await;
+        let status: Option<wire::Status> = self.call(wire::Nothing {}, path).await;
         status.is_some_and(|status| {
             status.leader != 0
                 && status.header.is_some_and(|header| header.member_id == status.leader)
         })
     }
-}
-
-async fn call<Q, A>(
-    client: &mut tonic::client::Grpc<Channel>,
-    ask: Q,
-    path: &'static str,
-) -> Option<A>
-where
-    Q: prost::Message + Send + Sync + 'static,
-    A: prost::Message + Default + Send + Sync + 'static,
-{
-    client.ready().await.ok()?;
-    let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
-    let codec = tonic_prost::ProstCodec::<Q, A>::default();
-    let answer = client.unary(tonic::Request::new(ask), path, codec).await.ok()?;
-    Some(answer.into_inner())
 }
 
 /// Three processes of etcd.

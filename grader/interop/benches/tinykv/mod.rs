@@ -27,6 +27,8 @@ const CONNECTIONS: usize = 8;
 /// The processes: the scheduler, then the stores.
 pub struct Cluster {
     processes: Vec<(Child, String)>,
+    #[allow(dead_code)] // as `pd_addr`
+    pd_addr: String,
     pd: PdClient<Channel>,
     header: RequestHeader,
     stores: usize,
@@ -71,7 +73,9 @@ impl Cluster {
         let cluster_id = header.expect("it has a header").cluster_id;
         let header = RequestHeader { cluster_id, ..Default::default() };
         let (channels, asked) = (Mutex::default(), AtomicUsize::new(0));
-        let cluster = Cluster { processes, pd, header, stores, channels, asked, _dir: dir };
+        let pd_addr = addresses[0].clone();
+        let cluster =
+            Cluster { processes, pd_addr, pd, header, stores, channels, asked, _dir: dir };
         for _ in 0..LOOKS {
             if cluster.place(b"").await.is_some_and(|(_, _, peers)| peers == stores) {
                 return cluster;
@@ -79,6 +83,12 @@ impl Cluster {
             sleep(Duration::from_millis(100)).await;
         }
         panic!("a minute was not enough for {stores} copies of the data");
+    }
+
+    /// Where PD is.
+    #[allow(dead_code)] // for the bench of transactions
+    pub fn pd_addr(&self) -> &str {
+        &self.pd_addr
     }
 
     /// Who leads the region of a raw key, what to say to it, and how many members it has.
