@@ -2,7 +2,7 @@
 // follower has not, or has otherwise, is what Raft is about; so it is framed.
 
 import { atEvent, peersAt, termAt } from "./model.js";
-import { SHORT, cycle } from "./lanes.js";
+import { SHORT, cycle } from "./pen.js";
 
 const COLUMNS = 16;
 
@@ -20,7 +20,7 @@ export function drawGrid(table, model, region, i, selected) {
   const peers = peersAt(model, region, i);
   table.replaceChildren();
   if (peers.length === 0 && model.keys.length > 0) {
-    drawKeys(table, model, i);
+    drawLocks(table, model, i);
     return;
   }
   if (peers.length === 0) {
@@ -56,15 +56,15 @@ export function drawGrid(table, model, region, i, selected) {
 }
 
 // A store with transactions has no log to show: what is locked, and what was committed where.
-function drawKeys(table, model, i) {
+function drawLocks(table, model, i) {
   const head = ["key", "lock", "records, the newest first"].map((text) => element("th", {}, text));
   table.append(element("thead", {}, element("tr", {}, ...head)));
   const body = element("tbody", {});
   for (const key of model.keys) {
     const lock = model.spans.findLast((span) => span.key === key && span.i <= i && (span.end > i || span.end === model.count - 1));
-    const records = model.marks.filter((mark) => mark.key === key && mark.i <= i).slice(-4).reverse();
+    const records = model.marks.filter((mark) => mark.key === key && mark.i <= i).slice(-2).reverse();
     const held = element("td", { className: "told" }, lock ? `txn ${lock.txn}, primary ${lock.primary}` : "\u2013");
-    if (lock) held.style.background = `var(${cycle(lock.txn)})`;
+    if (lock) Object.assign(held.style, { background: `var(${cycle(lock.txn)})`, color: "var(--fg)" });
     const told = records.map((mark) => (mark.kind === "Rollback" ? `txn ${mark.txn} rolled back` : `@${mark.commit} ${mark.kind} of txn ${mark.txn}`));
     body.append(element("tr", {}, element("th", { scope: "row" }, key), held, element("td", { className: "told" }, told.join(", "))));
   }

@@ -28,31 +28,44 @@ export function openPage(data) {
   byId("even").checked = page.lanes.even;
   bind(page);
   page.list.set(filterEvents(model, page.filters));
-  const start = model.violation >= 0 ? model.violation : (model.jumps.election[0] ?? 0);
-  page.cursor = start;
+  page.cursor = firstEvent(model);
   if (!fromLink(page)) {
     firstLook(page);
-    go(page, start);
+    go(page, page.cursor);
   }
   return page;
 }
 
-// What is to be seen first: from the cause to the violation, if that is not too much; else the end.
+const MUCH = 150; // more events than this at once, and nobody sees one of them
+
+// Where to begin: at the violation; or, if it was only noticed long after it had come about, at the later fact.
+function firstEvent(model) {
+  const fact = Math.max(-1, ...(model.facts ?? []));
+  if (model.violation < 0) return model.jumps.election[0] ?? 0;
+  return fact >= 0 && model.violation - fact > MUCH ? fact : model.violation;
+}
+
+// What is to be seen first: from the cause to the cursor, if that is not too much; else what was before the cursor.
 function firstLook(page) {
   const { model, lanes } = page;
-  const end = model.violation >= 0 ? model.violation : Math.min(model.count - 1, page.cursor + 45);
+  const { violation } = model;
+  const late = violation >= 0 && page.cursor < violation;
+  const end = violation < 0 || late ? Math.min(model.count - 1, page.cursor + (late ? 12 : 45)) : page.cursor;
   const causes = [model.cause, ...(model.facts ?? [])].filter((i) => i >= 0);
   let from = causes.length > 0 ? Math.min(...causes) : 0;
-  if (end - from > 150 || model.violation < 0) from = Math.max(0, end - 90);
-  if (end - from < 25) from = Math.max(0, end - 40);
+  if (end - from > MUCH || violation < 0) from = Math.max(0, end - 90);
+  if (end - from < 40) from = Math.max(0, end - 60);
   lanes.showEvents(from, end);
 }
+
+// `toLocaleString` would load a table of all countries first: a tenth of a second.
+const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
 function tellStory(page) {
   const { model } = page;
   document.title = model.title;
   byId("title").textContent = model.title;
-  const sum = [`seed ${model.lines[0]?.seed ?? "?"}`, `${model.count.toLocaleString("en")} events`,
+  const sum = [`seed ${model.lines[0]?.seed ?? "?"}`, `${thousands(model.count)} events`,
     `${model.nodes.length} nodes`, `until ${moment(model, model.time[model.count - 1] ?? 0)}`];
   byId("sum").textContent = sum.join(" \u00b7 ");
   byId("command").textContent = model.command ?? "";
@@ -153,25 +166,23 @@ function link(page) {
 
 function fromLink(page) {
   const wanted = new URLSearchParams(location.hash.slice(1));
-  if (wanted.has("to") || wanted.has("find")) {
-    lookFor(page, wanted.get("to"), wanted.get("find"));
-    return true;
-  }
-  if (!wanted.has("e")) return false;
+  const named = wanted.has("to") || wanted.has("find");
+  if (!named && !wanted.has("e")) return false;
   setEven(page, wanted.get("even") !== "0");
-  const [from, to] = (wanted.get("z") ?? "").split(",").map(Number);
-  if (to > from) page.lanes.show(from, to);
-  else firstLook(page);
   for (const name of ["node", "region", "kind", "text"]) {
     if (wanted.has(name)) byId(`by-${name}`).value = wanted.get(name);
   }
   refilter(page);
-  go(page, Number(wanted.get("e")) || 0);
+  if (named) lookFor(page, wanted.get("to"), wanted.get("find"));
+  const [from, to] = (wanted.get("z") ?? "").split(",").map(Number);
+  if (to > from) page.lanes.show(from, to);
+  else if (!named) firstLook(page);
+  if (!named) go(page, Number(wanted.get("e")) || 0);
   if (wanted.has("n")) page.node = Number(wanted.get("n"));
   return true;
 }
 
-// `#to=fault`, `#find=some words`: a link that a person can write.
+// `#to=fault`, `#find=some words`: a link that a person can write; with `z=100,160` for the part of the run to be shown.
 function lookFor(page, to, words) {
   page.cursor = 0;
   if (words !== null) {
@@ -201,8 +212,15 @@ function refilter(page) {
   };
   const found = filterEvents(page.model, page.filters);
   page.list.set(found);
-  byId("found").textContent = `${found.length.toLocaleString("en")} events`;
+  // The lanes fade what the list leaves out.
+  page.lanes.chosen = null;
+  if (found.length < page.model.count) {
+    page.lanes.chosen = new Uint8Array(page.model.count);
+    for (const i of found) page.lanes.chosen[i] = 1;
+  }
+  byId("found").textContent = `${thousands(found.length)} events`;
   page.list.mark(page.cursor);
+  redraw(page);
 }
 
 // ---- moving

@@ -18,10 +18,23 @@ export function atEvent(list, i) {
   return list?.[above(list, i, (item) => item.i) - 1];
 }
 
+/**
+ * The first of a list of spans, sorted by `i`, that may reach event `i` or what follows: none before it does. `reaches` has
+ * made the list ready for that.
+ */
+export function firstReaching(list, i) {
+  return above(list.reach, i - 1);
+}
+
+function reaches(list) {
+  let far = -1;
+  list.reach = Int32Array.from(list, (span) => (far = Math.max(far, span.end)));
+}
+
 /** What family a message belongs to: it gives the arrow its colour. */
 export function family(kind) {
   if (/vote|timeoutnow|transfer/i.test(kind)) return "vote";
-  if (/snap|chunk/i.test(kind)) return "snapshot";
+  if (/snap|chunk|^part$/i.test(kind)) return "snapshot";
   if (/beat/i.test(kind)) return "beat";
   if (/append/i.test(kind)) return "append";
   return "other";
@@ -75,6 +88,7 @@ export function readTrace(data) {
     syncs: new Map(), // node -> events
     others: new Map(), // node -> events that are told as points
     phases: [],
+    stores: new Map(), // "region/peer" -> the node that it is on
     violation: -1,
     jumps: { election: [], fault: [], snapshot: [], birth: [] },
     node: new Int32Array(lines.length), // whom an event happens to; 0: nobody
@@ -103,6 +117,7 @@ export function readTrace(data) {
   model.clients = [...clients].sort(byNumber);
   model.keys = [...keys].sort();
   model.ends = model.arrows.filter((arrow) => arrow.end >= 0).sort((a, b) => a.end - b.end);
+  [model.calls, model.faults, model.spans].forEach(reaches);
   const blamed = new Set(lines[model.violation]?.ops ?? []);
   for (const call of model.calls) call.blamed = blamed.has(call.op);
   return model;
@@ -112,6 +127,17 @@ function addRegion(model, n, region) {
   const regions = model.regionsOf.get(n) ?? [];
   if (!regions.includes(region)) regions.push(region);
   model.regionsOf.set(n, regions);
+}
+
+// Of the nodes that a fault strikes, who can still talk to whom: node -> the number of its side.
+function sidesOf(nodes, cuts) {
+  const cut = new Set(cuts.map(([from, to]) => `${from} ${to}`));
+  const sides = new Map();
+  for (const n of nodes) {
+    const friend = [...sides.keys()].find((m) => !cut.has(`${n} ${m}`) && !cut.has(`${m} ${n}`));
+    sides.set(n, friend === undefined ? new Set(sides.values()).size : sides.get(friend));
+  }
+  return sides;
 }
 
 const readers = {
@@ -134,14 +160,15 @@ const readers = {
   },
   send(line, i, model, { sent, nodes }) {
     nodes.add(line.to);
-    if (line.ch === "Scheduler" && line.kind === "Scheduler") model.names[line.to] = "scheduler";
+    if (line.ch === "Scheduler") model.names[line.to] = line.kind.toLowerCase();
+    if (line.ch === "Client" && !line.text?.startsWith("answer")) model.names[line.n] = `door n${line.n}`;
     const kind = family(line.kind);
     const arrow = { i, end: -1, from: line.n, to: line.to, kind: line.kind, family: kind, text: line.text ?? "",
       region: line.region, why: "", twice: false };
     sent.set(line.id, arrow);
     model.familyOf.set(line.id, kind);
     model.arrows.push(arrow);
-    if (line.kind === "Snapshot") model.jumps.snapshot.push(i);
+    if (kind === "snapshot" && line.kind !== "SnapStatus") model.jumps.snapshot.push(i);
   },
   duplicate(line, i, model, { sent }) {
     const arrow = sent.get(line.id);
@@ -181,6 +208,7 @@ const readers = {
     const list = model.states.get(key);
     const before = list?.[list.length - 1];
     if (!before && model.regionsOf.get(line.n).length > 1) model.jumps.birth.push(i);
+    model.stores.set(`${line.region}/${line.peer}`, line.n);
     const runs = changedLog(before?.runs ?? [], line.kept, line.log ?? []);
     if (line.truncated[0] > (before?.truncated[0] ?? 0) && line.role && before?.persisted < line.truncated[0]) {
       model.jumps.snapshot.push(i);
@@ -210,7 +238,7 @@ const readers = {
     open.calls.delete(line.op);
   },
   fault(line, i, model, { open }) {
-    const fault = { i, end: -1, text: line.text, nodes: line.nodes, cuts: line.cuts ?? [] };
+    const fault = { i, end: -1, text: line.text, nodes: line.nodes, sides: sidesOf(line.nodes, line.cuts ?? []) };
     open.faults.set(line.fault, fault);
     model.faults.push(fault);
     model.node[i] = line.nodes[0] ?? 0;
@@ -249,6 +277,55 @@ export function moment(model, t) {
   if (model.clock === "tick") return `tick ${(t / 100000).toFixed(2)}`;
   if (model.clock === "step") return `step ${Math.round(t / 1000)}`;
   return `${Number((t / 1000).toFixed(3))} ms`;
+}
+
+const through = (first, last) => (first === last ? `${first}` : `${first}..${last}`);
+// A key of a range, without the padding of its encoding.
+const bound = (key, none) => key.replaceAll('"', "").replace(/(\\x00)*\\xf[0-9a-f]$/, "") || none;
+const bounds = (range) => `[${bound(range[0], "start")}, ${bound(range[1], "end")})`;
+
+/** What a peer's state `k` says that the one before did not: words, and the colour of the gravest of them; null: nothing. */
+export function changeOf(model, states, k, many) {
+  const [state, before] = [states[k], states[k - 1]];
+  const r = many ? `r${state.region} ` : "";
+  if (state.gone) return { text: `r${state.region} is removed`, colour: "--bad" };
+  if (state.down) return null;
+  if (!before) {
+    const range = state.range ? ` ${bounds(state.range)}` : "";
+    return many ? { text: `r${state.region} is born${range}`, colour: "--fg" } : null;
+  }
+  const words = [];
+  const colours = [];
+  const say = (text, colour) => {
+    words.push(text);
+    colours.push(colour);
+  };
+  const how = before.down ? "lost" : "drops";
+  const last = state.kept ?? before.last;
+  const came = state.truncated[0] > before.truncated[0] && before.persisted < state.truncated[0];
+  if (came) say(`has a snapshot up to ${state.truncated[0]}`, "--fg");
+  else if (last < before.last) {
+    const place = `${through(last + 1, before.last)}@${termAt(before, before.last)}`;
+    say(`${how} ${place}`, "--bad");
+  }
+  if (state.term < before.term) say(`forgot term ${before.term}`, "--bad");
+  const { vote, peer, term } = state;
+  if (vote > 0 && vote !== peer && (vote !== before.vote || term !== before.term)) {
+    say(`votes for n${model.stores.get(`${state.region}/${vote}`) ?? vote}`, "--vote");
+  }
+  const added = state.log ?? [];
+  if (added.length > 0 && !came) {
+    const [first, end] = [added[0], added[added.length - 1]];
+    say(`+${through(first[0], end[0])}@${end[1]}`, "--fg");
+  }
+  if (state.commit > before.commit) say(`commits ${through(before.commit + 1, state.commit)}`, "--good");
+  if (state.range && before.range && String(state.range) !== String(before.range)) say(`is now ${bounds(state.range)}`, "--fg");
+  if (before.voters?.length > 0 && String(state.voters) !== String(before.voters)) {
+    say(`voters: ${state.voters.map((n) => `n${n}`).join(" ") || "none"}`, "--fg");
+  }
+  if (words.length === 0) return null;
+  const colour = ["--bad", "--good", "--vote", "--fg"].find((one) => colours.includes(one));
+  return { text: r + words.join(", "), colour };
 }
 
 /** All peers of a region at an event: [node, state]. */

@@ -1,6 +1,6 @@
 // The whole run in a strip: how much happened when, what went wrong, and which part of it the lanes show.
 
-import { cycle } from "./lanes.js";
+import { cycle } from "./pen.js";
 
 const HEIGHT = 34;
 
@@ -26,7 +26,7 @@ export class Overview {
 
   x(place) {
     const { first, last } = this.lanes;
-    return ((place - first) / (last - first)) * this.canvas.clientWidth;
+    return ((place - first) / (last - first)) * this.wide;
   }
 
   /** What does not change from frame to frame is drawn once. */
@@ -50,11 +50,11 @@ export class Overview {
       g.fillRect(x, 0, Math.max(1.5, this.x(lanes.place(fault.end)) - x), HEIGHT);
     }
     const columns = new Uint32Array(Math.ceil(w / 2) + 1);
-    let most = 1;
-    for (let i = 0; i < model.count; i++) {
-      const at = Math.floor(this.x(lanes.place(i)) / 2);
-      if (at >= 0 && at < columns.length) most = Math.max(most, ++columns[at]);
-    }
+    // This loop is over all events, so it does only what it must.
+    const { first, even } = lanes;
+    const by = w / 2 / (lanes.last - first);
+    for (let i = 0; i < model.count; i++) columns[((even ? i : model.time[i]) - first) * by | 0] += 1;
+    const most = Math.max(1, ...columns);
     g.fillStyle = colour("--beat");
     columns.forEach((count, at) => {
       const tall = Math.sqrt(count / most) * (HEIGHT - 14);

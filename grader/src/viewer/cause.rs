@@ -6,7 +6,8 @@
 //! begin to read, and no proof: the mistake may lie on either branch.
 //!
 //! Facts are sentences. An event is found in one by the names in it: `n3`, `t=812.4ms`, `tick 41.20`, and by the
-//! attempts that a violation names. A fact without a time is about the last that its node did.
+//! attempts that a violation names. A fact without a time is true since the last of its nodes became what it says: since its
+//! role, its term or its log changed, or its commit index, if the fact is about that.
 
 use std::collections::BTreeMap;
 
@@ -26,15 +27,23 @@ pub fn find(lines: &[Line]) -> Points {
     let Some(end) = lines.iter().rposition(|l| matches!(l.event, Event::Violation { .. })) else {
         return Points::default();
     };
-    let Event::Violation { facts, ops, .. } = &lines[end].event else { return Points::default() };
+    let Event::Violation { what, facts, ops } = &lines[end].event else {
+        return Points::default();
+    };
     let nodes = homes(&lines[..end]);
     let mut found: Vec<Option<usize>> =
-        facts.iter().map(|fact| event_of(fact, &lines[..end], &nodes)).collect();
+        facts.iter().map(|fact| event_of(fact, what, &lines[..end], &nodes)).collect();
     // Attempts are named exactly.
     for (place, op) in found.iter_mut().zip(ops) {
         if let Some(at) = attempt(*op, &lines[..end]) {
             *place = Some(at);
         }
+    }
+    // What is so *now* is so until the end, if the other fact is about its beginning.
+    if let [Some(a), Some(b)] = found[..]
+        && a == b
+    {
+        found[1] = (a..end).rev().find(|i| nodes[*i] == nodes[a]);
     }
     let cause = match found[..] {
         [Some(a), Some(b)] if a != b => {
@@ -66,9 +75,13 @@ fn homes(lines: &[Line]) -> Vec<Option<Home>> {
     lines.iter().map(home).collect()
 }
 
-/// The event that a sentence is about.
-fn event_of(fact: &str, lines: &[Line], homes: &[Option<Home>]) -> Option<usize> {
-    let node = named_node(fact);
+/// The event that a sentence is about. Where it names no node, it is about the first that is named by what is broken.
+fn event_of(fact: &str, what: &str, lines: &[Line], homes: &[Option<Home>]) -> Option<usize> {
+    let mut nodes: Vec<u64> = named_nodes(fact).collect();
+    if nodes.is_empty() {
+        nodes.extend(named_nodes(what).next());
+    }
+    let node = nodes.first().copied();
     let at_home = |i: &usize| node.is_none_or(|n| homes[*i] == Some(Home::Node(n)));
     match named_time(fact) {
         Some(time) => {
@@ -79,9 +92,32 @@ fn event_of(fact: &str, lines: &[Line], homes: &[Option<Home>]) -> Option<usize>
         }
         None => {
             node?;
-            (0..lines.len()).rev().find(at_home)
+            let since = nodes.iter().filter_map(|n| changed(*n, fact.contains("commit"), lines));
+            since.max().or_else(|| (0..lines.len()).rev().find(at_home))
         }
     }
+}
+
+/// The last change of a node in what failures say of it.
+fn changed(node: u64, commit_too: bool, lines: &[Line]) -> Option<usize> {
+    let mut last = None;
+    let mut before = None;
+    for (i, line) in lines.iter().enumerate() {
+        let Event::State { n, region, role, term, commit, last: end, kept, .. } = &line.event
+        else {
+            continue;
+        };
+        if *n != node {
+            continue;
+        }
+        let now = (*region, *role, *term, *end, if commit_too { *commit } else { 0 });
+        let rewritten = before.is_some_and(|(_, _, _, end, _)| *kept < end);
+        if before != Some(now) || rewritten {
+            last = Some(i);
+        }
+        before = Some(now);
+    }
+    last
 }
 
 /// The return of an attempt, or its call where there is none.
@@ -92,10 +128,10 @@ fn attempt(wanted: usize, lines: &[Line]) -> Option<usize> {
     })
 }
 
-/// The first `n3` of a sentence.
-fn named_node(fact: &str) -> Option<u64> {
+/// Each `n3` of a sentence.
+fn named_nodes(fact: &str) -> impl Iterator<Item = u64> {
     let words = fact.split(|c: char| !c.is_ascii_alphanumeric());
-    words.filter_map(|word| word.strip_prefix('n')).find_map(|digits| digits.parse().ok())
+    words.filter_map(|word| word.strip_prefix('n')?.parse().ok())
 }
 
 /// The last `t=812.4ms` or `tick 41.20` of a sentence, in microseconds.
@@ -105,7 +141,10 @@ fn named_time(fact: &str) -> Option<u64> {
         text[..end].trim_end_matches('.').parse().ok()
     };
     let last = |mark: &str, unit: f64| {
-        let found = fact.rmatch_indices(mark).find_map(|(at, _)| number(&fact[at + mark.len()..]));
+        // `commit=2` and `last=3@4` are no times.
+        let whole = |at: &usize| !fact[..*at].ends_with(|c: char| c.is_alphanumeric());
+        let places = fact.rmatch_indices(mark).map(|(at, _)| at).filter(whole);
+        let found = places.map(|at| &fact[at + mark.len()..]).find_map(number);
         // Times are far below 2^53.
         found.map(|value| (value * unit).round() as u64)
     };

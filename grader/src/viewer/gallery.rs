@@ -37,13 +37,21 @@ pub struct Picture {
 }
 
 /// All of them, in the order of the book.
-pub const PICTURES: [Picture; 7] = [
+pub const PICTURES: [Picture; 9] = [
     Picture {
         name: "figure-8",
         bug: Some("2AB-01"),
         test: "stage2ab::figures::figure_8_an_old_entry_on_a_majority_is_not_committed",
         seed: 1,
         about: "A leader counts copies of an entry of an earlier term, and calls it committed (figure 8 of the paper).",
+        position: "",
+    },
+    Picture {
+        name: "short-append",
+        bug: Some("2AB-03"),
+        test: "stage2ab::append::a_late_short_append_takes_nothing_back",
+        seed: 1,
+        about: "A late append, shorter than the log, cuts off what was acknowledged since.",
         position: "",
     },
     Picture {
@@ -60,13 +68,13 @@ pub const PICTURES: [Picture; 7] = [
         test: "stage2b::cluster::what_was_acknowledged_survives_the_end_of_all_stores",
         seed: 1,
         about: "A follower acknowledges entries that its disk has not synced; then its power goes.",
-        position: "",
+        position: "find=n1@6%20-%3E%20n3%20AppendResponse&z=84,181",
     },
     Picture {
         name: "snapshot-over-a-sibling",
         bug: Some("3B-12"),
         test: "stage3b::behind::a_snapshot_waits_until_there_is_room",
-        seed: 1,
+        seed: 2,
         about: "A store that slept through a split is sent a snapshot that covers the other half, too.",
         position: "",
     },
@@ -92,7 +100,15 @@ pub const PICTURES: [Picture; 7] = [
         test: "stage4c::bank::money_survives_clients_that_die",
         seed: 1,
         about: "Percolator's client dies between its primary and its secondary; whoever meets the lock asks at the primary, and finishes what was decided there.",
-        position: "find=commit%20the%20locks%20of%20txn%20277",
+        position: "text=277&find=commit%20the%20locks%20of%20txn%20277",
+    },
+    Picture {
+        name: "dying-coordinator",
+        bug: Some("4D-51"),
+        test: "stage4d::scenes::a_coordinator_may_die_after_any_message",
+        seed: 1,
+        about: "A coordinator commits both keys at once, and dies when only the second was told; whoever meets the first rolls it back.",
+        position: "text=95944704&find=KvCommit&z=296,1362",
     },
 ];
 
@@ -178,6 +194,7 @@ fn photograph(program: &Path, page: &Path, picture: &Picture) -> Result<String> 
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--hide-scrollbars", "--window-size=1280,860", "--virtual-time-budget=5000"])
+        .args(["--run-all-compositor-stages-before-draw"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("--screenshot={}", image.display()))
         .arg(format!("file://{}#{}", page.display(), picture.position))

@@ -25,8 +25,13 @@ const PAGE: &str = include_str!("../../viewer/index.html");
 const PALETTE: &str = include_str!("../../viewer/palette.css");
 const STYLE: &str = include_str!("../../viewer/style.css");
 /// The modules of the page, in the order in which they need each other.
-pub const MODULES: [&str; 6] = [
+pub const MODULES: [&str; 11] = [
     include_str!("../../viewer/model.js"),
+    include_str!("../../viewer/pen.js"),
+    include_str!("../../viewer/peers.js"),
+    include_str!("../../viewer/arrows.js"),
+    include_str!("../../viewer/clients.js"),
+    include_str!("../../viewer/marks.js"),
     include_str!("../../viewer/lanes.js"),
     include_str!("../../viewer/grid.js"),
     include_str!("../../viewer/list.js"),

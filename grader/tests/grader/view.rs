@@ -103,6 +103,27 @@ fn an_attempt_is_found_by_its_number_and_a_tick_by_its_name() {
     assert_eq!(cause::find(&ticks).facts[0], Some(5));
 }
 
+/// `commit=2` is no time, and a fact without one is true since its node became so.
+#[test]
+fn a_fact_without_a_time_is_where_its_node_became_so() {
+    let mut lines = two_stories();
+    let mut commits = state(1, Role::Leader, 2, 2, vec![]);
+    if let Event::State { commit, .. } = &mut commits {
+        *commit = 2;
+    }
+    lines.insert(7, Line { t: 6_500, event: commits });
+    let end = lines.len() - 1;
+    let say = |lines: &mut Vec<Line>, what: &str, facts: [&str; 2]| {
+        let facts = facts.map(str::to_owned).to_vec();
+        lines[end].event = Event::Violation { what: what.to_owned(), facts, ops: vec![] };
+    };
+    say(&mut lines, "", ["n1 leads; 2@2 is on n1 and n2", "now: n1@2 leader, last=2@2, commit=2"]);
+    assert_eq!(cause::find(&lines).facts, [Some(8), Some(7)]);
+    // Who it is about, the broken rule may say; and of two facts about one change the second holds until the end.
+    say(&mut lines, "n1 lost an entry", ["it had 2@2", "after the restart index 2 is gone"]);
+    assert_eq!(cause::find(&lines).facts, [Some(1), Some(7)]);
+}
+
 #[test]
 fn a_page_is_one_file_and_asks_nobody_for_anything() {
     let mut shown = Shown { title: "a <b> & c".into(), lines: two_stories(), ..Shown::default() };
