@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         suite(multiraft_suite::stage3a::tests(), support::member::Member::default),
         suite(
             multiraft_suite::stage3b::tests(),
-            support::store::Life::<support::calls::Calls>::default,
+            support::store::Life::<support::calls::Calls, multiraft::membership::Node>::default,
         ),
         suite(multiraft_suite::stage3c::tests(), support::scheduler::Placement::default),
     ])

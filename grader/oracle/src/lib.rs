@@ -12,12 +12,14 @@
 //! - [`storage`]: the `raft::Storage` that the node reads. Not raft-rs's own `MemStorage`, because that one
 //!   holds no snapshot data and forgets the term just before its first entry.
 //! - [`peer`]: what TiKV's peer asks before it lets raft-rs change members or hand over.
+//! - [`node`]: raft-rs under our peers, for the suite of stage 3B.
 //! - [`lies`]: what can be wrong.
 //!
 //! raft-rs draws its election timeouts from the operating system. The adapter draws them anew, from the
 //! seed, whenever the node may have: the same seed then gives the same run here, too.
 
 pub mod lies;
+pub mod node;
 pub mod peer;
 pub mod storage;
 pub mod subject;

@@ -174,10 +174,14 @@ impl Living {
             Input::Campaign if !raw.raft.promotable() => {}
             Input::Campaign => return done(raw.campaign()),
             Input::ReadIndex(context) => raw.read_index(context.into_vec()),
-            Input::TransferLeader(to) => return Effect::Done(peer::transfer(raw, to)),
+            Input::TransferLeader(to) => {
+                return Effect::Done(peer::transfer(raw, to).map_err(|why| why.to_string()));
+            }
             Input::ProposeConfChange(change) => {
                 let change = decode::<ConfChange>(&change);
-                return Effect::Done(change.and_then(|change| peer::propose(raw, change)));
+                let done = change
+                    .and_then(|change| peer::propose(raw, change).map_err(|why| why.to_string()));
+                return Effect::Done(done);
             }
             Input::ApplyConfChange(change) => return self.apply(&change),
             Input::Ready => return self.ready(),

@@ -2,18 +2,57 @@
 
 use std::collections::BTreeSet;
 
-use multiraft::membership::Node;
-use multiraft::raftstore::Store;
+use multiraft::membership::{MembershipNode, Node};
+use multiraft::raftstore::MultiStore;
+use proto::eraftpb::Entry;
 use proto::metapb::Region;
 use raftcore::Role as RaftRole;
-use raftkv::node::RaftNode as _;
 use raftkv::peer::Peer;
+use raftkv::peer_storage::PeerStorage;
 use raftkv::region::data_spans;
 use sim::cluster::digest::{StateDigest, entry_digest};
 use sim::cluster::protocol::{EntryView, Inspected, Look, Member, RegionView, Role};
 use standalone::engine::{DATA_CFS, Direction, Engine};
 
-pub fn inspect(store: &Store, kv: &Engine, look: &Look, shown: &mut BTreeSet<u64>) -> Inspected {
+/// A node whose log can be looked at. Ours is one; in `grader/oracle` raft-rs is another.
+pub trait Shown: MembershipNode + Sized {
+    /// A node on this log.
+    fn make(config: raftcore::Config, log: PeerStorage) -> raftcore::Result<Self>;
+
+    /// Its log from this index on, durable or not.
+    fn entries_from(&self, index: u64) -> Vec<Entry>;
+
+    /// The term of an entry; 0 if it is not there.
+    fn term_of(&self, index: u64) -> u64;
+
+    /// Whether a snapshot was restored, and no Ready has told so.
+    fn has_snapshot(&self) -> bool;
+}
+
+impl Shown for Node {
+    fn make(config: raftcore::Config, log: PeerStorage) -> raftcore::Result<Self> {
+        Node::new(config, log)
+    }
+
+    fn entries_from(&self, index: u64) -> Vec<Entry> {
+        self.raft().log.entries(index, u64::MAX).ok().flatten().unwrap_or_default()
+    }
+
+    fn term_of(&self, index: u64) -> u64 {
+        self.raft().log.term(index).ok().flatten().unwrap_or(0)
+    }
+
+    fn has_snapshot(&self) -> bool {
+        self.raw().has_snapshot()
+    }
+}
+
+pub fn inspect<N: Shown>(
+    store: &MultiStore<N>,
+    kv: &Engine,
+    look: &Look,
+    shown: &mut BTreeSet<u64>,
+) -> Inspected {
     let here: BTreeSet<u64> = store.peers().map(|(region, _)| region).collect();
     let removed = shown.difference(&here).copied().collect();
     let views = store.peers().filter_map(|(region, peer)| view(region, peer, kv, look));
@@ -22,10 +61,9 @@ pub fn inspect(store: &Store, kv: &Engine, look: &Look, shown: &mut BTreeSet<u64
     Inspected { regions, removed }
 }
 
-fn view(region_id: u64, peer: &Peer<Node>, kv: &Engine, look: &Look) -> Option<RegionView> {
+fn view<N: Shown>(region_id: u64, peer: &Peer<N>, kv: &Engine, look: &Look) -> Option<RegionView> {
     let (status, region, node) = (peer.status(), peer.region(), peer.node());
-    let log = &node.raft().log;
-    if node.raw().has_snapshot() || peer.is_installing() {
+    if node.has_snapshot() || peer.is_installing() {
         // Its log is a snapshot already, its data is not: neither is worth a word until both are.
         return None;
     }
@@ -34,9 +72,9 @@ fn view(region_id: u64, peer: &Peer<Node>, kv: &Engine, look: &Look) -> Option<R
     let truncated = (truncated.index, truncated.term);
     let asked = look.logs.iter().find(|(id, _)| *id == region_id).map_or(0, |(_, from)| *from);
     let from = asked.max(truncated.0 + 1);
-    let entries = log.entries(from, u64::MAX).ok().flatten().unwrap_or_default();
+    let entries = node.entries_from(from);
     let before = from.min(status.last_index + 1) - 1;
-    let conf = node.raft().conf_state();
+    let conf = node.conf_state();
     let member = |id: &u64| {
         let store = region.peers.iter().find(|peer| peer.id == *id).map_or(0, |p| p.store_id);
         Member { peer: *id, store }
@@ -60,7 +98,7 @@ fn view(region_id: u64, peer: &Peer<Node>, kv: &Engine, look: &Look) -> Option<R
         persisted: peer.persisted(),
         truncated,
         last: status.last_index,
-        before: log.term(before).ok().flatten().unwrap_or(0),
+        before: node.term_of(before),
         entries: entries
             .iter()
             .map(|entry| EntryView {

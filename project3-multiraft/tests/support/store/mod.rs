@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use multiraft::membership::Node;
-use multiraft::raftstore::{Config, Effect as Wanted, Job as Work, Store, ToScheduler};
+use multiraft::raftstore::{Config, Effect as Wanted, Job as Work, MultiStore, ToScheduler};
 use multiraft_suite::stage3b::config::StoreConfig;
 use multiraft_suite::stage3b::talk::{FromScheduler, SCHEDULER, ToScheduler as Said};
 use prost::Message as _;
@@ -26,6 +26,7 @@ use sim::cluster::recorder::Recorder;
 use sim::seam::Subject;
 use standalone::engine::{CF_DEFAULT, Engine, Options};
 
+pub use look::Shown;
 use look::inspect;
 
 /// Who serves a store's clients.
@@ -62,24 +63,24 @@ enum Job {
     Stream(Box<SnapStream>),
 }
 
-/// A life, from its `Open` on.
-pub struct Life<S> {
-    running: Option<Running<S>>,
+/// A life, from its `Open` on. `N` is the consensus that its peers drive.
+pub struct Life<S, N: Shown = Node> {
+    running: Option<Running<S, N>>,
     recorder: Recorder,
     stopped: Option<String>,
     /// Regions that the world was shown.
     shown: BTreeSet<u64>,
 }
 
-impl<S> Default for Life<S> {
+impl<S, N: Shown> Default for Life<S, N> {
     fn default() -> Self {
         let (recorder, shown) = (Recorder::default(), BTreeSet::new());
         Life { running: None, recorder, stopped: None, shown }
     }
 }
 
-struct Running<S> {
-    store: Store,
+struct Running<S, N: Shown> {
+    store: MultiStore<N>,
     kv: Engine,
     log: Arc<dyn LogStore>,
     calls: S,
@@ -88,7 +89,7 @@ struct Running<S> {
     recorder: Recorder,
 }
 
-impl<S: Service> Subject<Cluster> for Life<S> {
+impl<S: Service, N: Shown> Subject<Cluster> for Life<S, N> {
     fn handle(&mut self, input: Input) -> Vec<Effect> {
         let done = match input.event {
             Event::Open(open) => {
@@ -173,13 +174,13 @@ fn note_whole(recorder: &Recorder) -> std::io::Result<()> {
     Ok(())
 }
 
-impl<S: Service> Running<S> {
+impl<S: Service, N: Shown> Running<S, N> {
     fn open(open: &Open, now: Micros, recorder: Recorder) -> Result<Self> {
         forget_half_made(&recorder);
         let kv = engine(&recorder, "kv.redb", None)?;
         let log = RedbLog::new(engine(&recorder, "raft.redb", Some(vec![CF_DEFAULT]))?);
         let log: Arc<dyn LogStore> = Arc::new(log);
-        let mut store = Store::open(&kv, log.clone(), config(open), Node::new, now)?;
+        let mut store = MultiStore::open(&kv, log.clone(), config(open), N::make, now)?;
         let failed = |e: std::io::Error| Error::System { doing: "start", what: e.to_string() };
         note_whole(&recorder).map_err(failed)?;
         let (calls, jobs) = (S::new(open.seed), BTreeMap::new());
