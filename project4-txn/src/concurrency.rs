@@ -222,9 +222,19 @@ impl Concurrency {
     }
 
     /// Garbage up to `ts` is being collected. Kept in memory only: PD tells it again.
-    pub fn raise_safe_point(&self, ts: TimeStamp) {
+    ///
+    /// # Errors
+    /// `abort`: `ts` is from the future. Nobody who begins before it could write any more.
+    pub fn raise_safe_point(&self, ts: TimeStamp) -> Result<()> {
         let mut state = self.state();
+        let horizon = state.horizon();
+        if ts == TimeStamp::MAX || ts > horizon {
+            let abort =
+                format!("safe point {ts} is from the future: the oracle is not yet at {horizon}");
+            return Err(KeyError { abort, ..Default::default() }.into());
+        }
         state.safe_point = state.safe_point.max(ts);
+        Ok(())
     }
 
     /// What a transaction must have started after to be let in.

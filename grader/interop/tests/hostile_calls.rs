@@ -4,7 +4,7 @@
 //! Two clusters are treated differently, since a cluster trusts its own members. To the first go all calls that clients make, and
 //! stores' calls from strangers: it must keep its data, and serve. To the second go the calls of stores and administrators as well, introduced
 //! as they should be: "region 1 is led by store 77 now" is believed by any scheduler, so that all that can be asked is that nothing
-//! panics or hangs. (What a member may say to Raft itself is the business of `hostile_peer`.)
+//! panics or hangs. Safe points are among those, so that what must be refused of them is asked for by name at the end. (What a member may say to Raft itself is the business of `hostile_peer`.)
 //!
 //! Some thousands here; a million with
 //!
@@ -20,10 +20,14 @@ use prost_reflect::prost::Message as _;
 use prost_reflect::{
     Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
 };
-use proto::kvrpcpb::Context;
+use proto::kvrpcpb::{Context, GcRequest};
 use proto::metapb::Region;
 use proto::pdpb::pd_client::PdClient;
-use proto::pdpb::{GetAllStoresRequest, GetMembersRequest, GetRegionRequest, RequestHeader};
+use proto::pdpb::{
+    GetAllStoresRequest, GetMembersRequest, GetRegionRequest, RequestHeader,
+    UpdateGcSafePointRequest, UpdateServiceGcSafePointRequest,
+};
+use proto::tikvpb::tikv_client::TikvClient;
 use tikv_client::{RawClient, TransactionClient, TransactionOptions};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -375,4 +379,69 @@ async fn hostile_members_stop_nothing() {
     report("hostile members", &thrown, &server);
     // It ends in order, whatever it believes by now.
     assert!(server.terminate().success());
+}
+
+/// Safe points that no oracle can have handed out, given to PD and to the stores: they are refused in words, nothing is
+/// collected, and everybody can go on to write. One that came from the oracle is taken.
+async fn absurd_safe_points_are_refused(server: &Server) {
+    let txn = TransactionClient::new(vec![server.pd_addr.clone()]).await.unwrap();
+    write(&txn, "txn").await;
+    let url = format!("http://{}", server.pd_addr);
+    let mut pd = PdClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+    let members = pd.get_members(GetMembersRequest::default()).await.unwrap().into_inner();
+    let cluster_id = members.header.unwrap().cluster_id;
+    let header = Some(RequestHeader { cluster_id, ..Default::default() });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let in_an_hour = (u64::try_from(now.as_millis()).unwrap() + 3_600_000) << 18;
+    let absurd = [u64::MAX, u64::MAX - 1, 1 << 63, in_an_hour];
+    for safe_point in absurd {
+        let ask = UpdateGcSafePointRequest { header, safe_point };
+        let said = pd.update_gc_safe_point(ask).await.unwrap().into_inner();
+        let error = said.header.and_then(|header| header.error).unwrap_or_default();
+        assert!(error.message.contains("from the future"), "{safe_point}: {error:?}");
+        assert_eq!(said.new_safe_point, 0, "{safe_point}");
+    }
+    // Holds of services: whatever they ask for, they hold back what they name, and time has an end.
+    for (safe_point, ttl) in [(u64::MAX, i64::MAX), (0, i64::MIN), (u64::MAX, 0), (u64::MAX, -1)] {
+        let service_id = b"absurd".to_vec().into();
+        let ask = UpdateServiceGcSafePointRequest { header, service_id, ttl, safe_point };
+        // A solo PD has no such call.
+        if let Err(status) = pd.update_service_gc_safe_point(ask).await {
+            assert_eq!(status.code(), tonic::Code::Unimplemented, "{status}");
+        }
+    }
+    let ask = GetRegionRequest { header, region_key: Vec::new().into(), ..Default::default() };
+    let found = pd.get_region(ask).await.unwrap().into_inner();
+    let (region, leader) = (found.region.unwrap(), found.leader.unwrap());
+    let ask = GetAllStoresRequest { header, ..Default::default() };
+    let stores = pd.get_all_stores(ask).await.unwrap().into_inner().stores;
+    let store = stores.into_iter().find(|store| store.id == leader.store_id).unwrap();
+    let url = format!("http://{}", store.address);
+    let mut store = TikvClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+    let (region_id, region_epoch) = (region.id, region.region_epoch);
+    let context = Context { region_id, region_epoch, peer: Some(leader), ..Default::default() };
+    for safe_point in absurd {
+        let ask = GcRequest { context: Some(context.clone()), safe_point };
+        let said = store.kv_gc(ask).await.unwrap().into_inner();
+        assert_eq!(said.region_error, None);
+        let error = said.error.unwrap_or_default();
+        assert!(error.abort.contains("from the future"), "{safe_point}: {error:?}");
+    }
+    assert_eq!(read(&txn).await, Some(b"txn".to_vec()));
+    write(&txn, "more").await;
+    assert_eq!(read(&txn).await, Some(b"more".to_vec()));
+    let honest = txn.current_timestamp().await.unwrap();
+    assert!(txn.gc(honest).await.unwrap(), "a safe point of the oracle's");
+    assert_eq!(read(&txn).await, Some(b"more".to_vec()));
+    write(&txn, "again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absurd_safe_points_are_refused_by_a_cluster() {
+    absurd_safe_points_are_refused(&Server::cluster()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absurd_safe_points_are_refused_by_one_store() {
+    absurd_safe_points_are_refused(&Server::playground(None)).await;
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use proto::pdpb::pd_server::Pd;
 use proto::pdpb::{
-    GetAllStoresRequest, GetAllStoresResponse, GetGcSafePointRequest, GetGcSafePointResponse,
+    self, GetAllStoresRequest, GetAllStoresResponse, GetGcSafePointRequest, GetGcSafePointResponse,
     GetMembersRequest, GetMembersResponse, GetRegionByIdRequest, GetRegionRequest,
     GetRegionResponse, GetStoreRequest, GetStoreResponse, IsBootstrappedRequest,
     IsBootstrappedResponse, ScanRegionsRequest, ScanRegionsResponse, Timestamp, TsoRequest,
@@ -81,6 +81,16 @@ impl<T: Topology, S: Storage> Inner<T, S> {
                 }
             }
         }
+    }
+
+    /// Why this is no safe point: no transaction that began later could write any more, for good.
+    async fn not_yet(&self, safe_point: u64) -> Option<pdpb::Error> {
+        let made_up =
+            self.tso.lock().await.is_from_the_future(safe_point, SystemClock.unix_millis());
+        made_up.then(|| {
+            let message = format!("safe point {safe_point} is from the future: take a timestamp");
+            pdpb::Error { r#type: pdpb::ErrorType::InvalidValue.into(), message }
+        })
     }
 
     async fn raise_gc_safe_point(&self, wanted: u64) -> Result<u64, Status> {
@@ -185,6 +195,10 @@ impl<T: Topology, S: Storage> Pd for PdService<T, S> {
         let request = request.into_inner();
         let cluster = self.inner.topology.cluster().await;
         let refused = cluster.check(request.header.as_ref()).err();
+        let refused = match refused {
+            None => self.inner.not_yet(request.safe_point).await,
+            refused => refused,
+        };
         let wanted = if refused.is_none() { request.safe_point } else { 0 };
         let new_safe_point = self.inner.raise_gc_safe_point(wanted).await?;
         let header = cluster.header(refused);

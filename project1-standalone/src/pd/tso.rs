@@ -82,6 +82,12 @@ impl Tso {
         })
     }
 
+    /// Whether `timestamp` (physical and logical, as one number) cannot have been given out: it lies behind the bound, and
+    /// behind `now`. Somebody has made it up.
+    pub fn is_from_the_future(&self, timestamp: u64, now: u64) -> bool {
+        timestamp / u64::from(LOGICAL_LIMIT) > self.bound.max(now)
+    }
+
     /// `bound` is on disk now.
     pub fn saved(&mut self, bound: u64) {
         self.bound = self.bound.max(bound);

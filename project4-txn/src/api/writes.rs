@@ -232,12 +232,12 @@ impl<S: Storage> TxnApi<S> {
     /// Collects what nobody can see at or above the safe point, a chunk of keys at a time.
     ///
     /// # Errors
-    /// The storage's; what was collected before stays collected.
+    /// `error.abort`: the safe point is from the future. The storage's; what was collected before stays collected.
     pub async fn kv_gc(&self, request: GcRequest) -> Result<GcResponse> {
         let context = context(request.context.as_ref());
         let safe_point = TimeStamp::new(request.safe_point);
         // A prewrite from so long ago would no longer find the rollback that forbids it.
-        self.concurrency.raise_safe_point(safe_point);
+        self.concurrency.raise_safe_point(safe_point)?;
         let mut from = Some(Vec::new());
         while let Some(start) = from {
             let reader = self.open(&context).await?;

@@ -48,7 +48,10 @@ pub(super) async fn collect<S: Storage>(
             continue;
         }
         // Also where there is nothing to collect: who is older must not begin to lock.
-        concurrency.raise_safe_point(safe_point.into());
+        if let Err(error) = concurrency.raise_safe_point(safe_point.into()) {
+            tracing::warn!(%error, "the scheduler's safe point is not believed");
+            continue;
+        }
         let led = leaderships.all();
         clear.retain(|region, _| led.iter().any(|view| view.region.id == *region));
         for view in led {

@@ -1,11 +1,11 @@
 //! The garbage collection safe point: it only grows, and services can hold it back for a while.
 
 use proto::pdpb::{
-    GetGcSafePointRequest, GetGcSafePointResponse, UpdateGcSafePointRequest,
+    ErrorType, GetGcSafePointRequest, GetGcSafePointResponse, UpdateGcSafePointRequest,
     UpdateGcSafePointResponse, UpdateServiceGcSafePointRequest, UpdateServiceGcSafePointResponse,
 };
 
-use super::Cluster;
+use super::{Cluster, refusal};
 use crate::scheduler::saved;
 
 /// Seconds since 1970, by the machine's clock.
@@ -18,13 +18,22 @@ impl Cluster {
         GetGcSafePointResponse { header, safe_point: self.gc_safe_point }
     }
 
-    /// Moves it forward, as far as nobody holds it back. A wish below what it is changes nothing.
+    /// Moves it forward, as far as nobody holds it back. A wish below what it is changes nothing. One that lies in the
+    /// future is refused (INVALID_VALUE): no transaction could write any more until then, and the safe point never falls.
     pub fn update_gc_safe_point(
         &mut self,
         request: &UpdateGcSafePointRequest,
         wall: UnixSeconds,
     ) -> UpdateGcSafePointResponse {
-        let checked = self.check(request.header.as_ref());
+        let checked = self.check(request.header.as_ref()).and_then(|()| {
+            let safe_point = request.safe_point;
+            if self.tso.is_from_the_future(safe_point, wall.saturating_add(1).saturating_mul(1_000))
+            {
+                let text = format!("safe point {safe_point} is from the future: take a timestamp");
+                return Err(refusal(ErrorType::InvalidValue, text));
+            }
+            Ok(())
+        });
         let held =
             self.holds.values().filter(|(end, _)| *end > wall).map(|(_, point)| *point).min();
         let wanted = request.safe_point.min(held.unwrap_or(u64::MAX));

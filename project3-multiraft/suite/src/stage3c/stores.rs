@@ -177,6 +177,11 @@ fn the_safe_point_only_grows(run: &mut World) -> Outcome {
     };
     expect_eq(what("a first safe point"), &100, &raise(&mut pd, 100)?)?;
     expect_eq(what("a wish below it"), &100, &raise(&mut pd, 50)?)?;
+    // Nobody who begins before it could write any more: a timestamp that the oracle cannot have given out is none.
+    for safe_point in [u64::MAX, u64::MAX - 1, (pd.now.wall + 3_600_000) << 18] {
+        pd.refused(UpdateGcSafePointRequest { safe_point, ..Default::default() })?;
+        expect_eq(what("a wish from the future"), &100, &raise(&mut pd, 100)?)?;
+    }
     pd.crash()?;
     expect_eq(what("a wish below it, after a crash"), &100, &raise(&mut pd, 60)?)?;
     expect_eq(what("a hold above it"), &150, &hold(&mut pd, 150, 60)?)?;
