@@ -5,10 +5,9 @@ use proto::kvrpcpb::{CommitRequest, CommitResponse, CommitTsExpired, KeyError, P
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Asked, Desk, SETTINGS, Sent, World, show};
+use super::desk::{Asked, Desk, SETTINGS, Sent, World, show, wrong};
 use super::protocol::{Coordinator, Outcome, What};
 use crate::rows::text;
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("commit.rs":

@@ -3,6 +3,8 @@
 //! The desk answers questions for regions and timestamps by itself, unless it is told to keep them. Requests to stores are
 //! taken ([`Desk::sent`]) and answered by the test.
 
+use std::fmt::Display;
+
 use prost::Message;
 use proto::errorpb;
 use proto::kvrpcpb::{
@@ -17,7 +19,6 @@ use sim::link::Link;
 
 use super::protocol::{Coordinator, Effect, Input, Key, Outcome, Settings, What};
 use crate::rows::text;
-use crate::world::wrong;
 
 /// One run of a test.
 pub type World<'a> = Run<'a, Coordinator>;
@@ -86,6 +87,11 @@ impl Sent {
         let keys: Vec<String> = self.keys().iter().map(|key| text(key)).collect();
         format!("{} [{}] to store {}", self.method(), keys.join(" "), self.store)
     }
+}
+
+/// A failure: where the client goes wrong, what right would be, what it does.
+pub fn wrong(when: impl Display, right: impl Display, is: impl Display) -> Failure {
+    crate::world::wrong(format!("the client goes wrong at this point: {when}"), right, is)
 }
 
 /// Several, for people.

@@ -3,10 +3,9 @@
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Desk, SETTINGS, World, show};
+use super::desk::{Desk, SETTINGS, World, show, wrong};
 use super::protocol::Coordinator;
 use crate::rows::text;
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("group.rs":

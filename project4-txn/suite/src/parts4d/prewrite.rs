@@ -6,10 +6,9 @@ use proto::kvrpcpb::{
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Asked, Desk, SETTINGS, Sent, World, locked, show};
+use super::desk::{Asked, Desk, SETTINGS, Sent, World, locked, show, wrong};
 use super::protocol::{Coordinator, Outcome, Settings, What};
 use crate::rows::text;
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("prewrite.rs":

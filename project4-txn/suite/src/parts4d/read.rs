@@ -6,9 +6,8 @@ use proto::kvrpcpb::{BatchGetResponse, KvPair};
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Asked, Desk, SETTINGS, World};
+use super::desk::{Asked, Desk, SETTINGS, World, wrong};
 use super::protocol::{Coordinator, Outcome, What};
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("read.rs":

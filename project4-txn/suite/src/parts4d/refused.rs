@@ -4,9 +4,8 @@ use proto::errorpb::{EpochNotMatch, Error, NotLeader, RegionNotFound, StaleComma
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Desk, SETTINGS, World, show};
+use super::desk::{Desk, SETTINGS, World, show, wrong};
 use super::protocol::{Coordinator, Outcome};
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("refused.rs":

@@ -6,10 +6,9 @@ use proto::kvrpcpb::{
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Asked, Desk, SETTINGS, Sent, World, locked};
+use super::desk::{Asked, Desk, SETTINGS, Sent, World, locked, wrong};
 use super::protocol::{Coordinator, Outcome};
 use super::read::{pairs, read};
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("resolve.rs":

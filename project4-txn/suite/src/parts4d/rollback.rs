@@ -7,9 +7,8 @@ use proto::kvrpcpb::{
 use sim::failure::Outcome as Verdict;
 use sim::harness::Test;
 
-use super::desk::{Asked, Desk, SETTINGS, Sent, World, show};
+use super::desk::{Asked, Desk, SETTINGS, Sent, World, show, wrong};
 use super::protocol::{Coordinator, Outcome};
-use crate::world::wrong;
 
 pub(super) fn tests() -> Vec<Test<Coordinator>> {
     sim::tests!("rollback.rs":
