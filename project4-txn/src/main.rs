@@ -42,6 +42,8 @@ fn main() -> ExitCode {
     let playground = || Command::Playground(cli::playground::Args::usual());
     match run(command.unwrap_or_else(playground)) {
         Ok(()) => ExitCode::SUCCESS,
+        // `tinykv ctl scan | head -1`: it has read enough.
+        Err(error) if is_hung_up(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -69,6 +71,11 @@ fn run(command: Command) -> Result<(), AnyError> {
         Command::Ctl(args) => runtime.block_on(cli::ctl::run(args)),
         Command::Bench(args) => runtime.block_on(cli::bench::command(args)),
     }
+}
+
+fn is_hung_up(error: &AnyError) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn log_to_stderr(filter: &str) -> Result<(), String> {

@@ -2,16 +2,18 @@
 
 use proto::errorpb;
 use proto::kvrpcpb::{
-    BatchRollbackRequest, BatchRollbackResponse, CheckTxnStatusRequest, CheckTxnStatusResponse,
-    CommitRequest, CommitResponse, Context, GetRequest, GetResponse, MvccGetByKeyRequest,
-    MvccGetByKeyResponse, PrewriteRequest, PrewriteResponse, RawBatchPutRequest,
-    RawBatchPutResponse, RawDeleteRequest, RawDeleteResponse, RawGetRequest, RawGetResponse,
-    RawPutRequest, RawPutResponse, RawScanRequest, RawScanResponse, ResolveLockRequest,
-    ResolveLockResponse, ScanRequest, ScanResponse, SplitRegionRequest, SplitRegionResponse,
+    BatchGetRequest, BatchGetResponse, BatchRollbackRequest, BatchRollbackResponse,
+    CheckTxnStatusRequest, CheckTxnStatusResponse, CommitRequest, CommitResponse, Context,
+    MvccGetByKeyRequest, MvccGetByKeyResponse, PrewriteRequest, PrewriteResponse,
+    RawBatchPutRequest, RawBatchPutResponse, RawDeleteRequest, RawDeleteResponse, RawGetRequest,
+    RawGetResponse, RawPutRequest, RawPutResponse, RawScanRequest, RawScanResponse,
+    ResolveLockRequest, ResolveLockResponse, ScanRequest, ScanResponse, SplitRegionRequest,
+    SplitRegionResponse,
 };
 use proto::tikvpb::tikv_client::TikvClient;
 use tonic::Status;
 use tonic::transport::Channel;
+use txn::client::{Request, Response};
 
 /// A request to a region.
 pub trait Call: Clone + Send + Sync + 'static {
@@ -59,7 +61,7 @@ calls!(
     RawBatchPutRequest => raw_batch_put -> RawBatchPutResponse,
     RawDeleteRequest => raw_delete -> RawDeleteResponse,
     RawScanRequest => raw_scan -> RawScanResponse,
-    GetRequest => kv_get -> GetResponse,
+    BatchGetRequest => kv_batch_get -> BatchGetResponse,
     ScanRequest => kv_scan -> ScanResponse,
     PrewriteRequest => kv_prewrite -> PrewriteResponse,
     CommitRequest => kv_commit -> CommitResponse,
@@ -69,3 +71,21 @@ calls!(
     MvccGetByKeyRequest => mvcc_get_by_key -> MvccGetByKeyResponse,
     SplitRegionRequest => split_region -> SplitRegionResponse,
 );
+
+/// Sends a request of a transaction's client, to the peer that it names.
+///
+/// # Errors
+/// The line's, and what no answer has a place for.
+pub async fn deliver(request: Request, store: TikvClient<Channel>) -> Result<Response, Status> {
+    macro_rules! by_name {
+        ($($name:ident),+) => {
+            match request {
+                $(Request::$name(request) => {
+                    let context = request.context.clone().unwrap_or_default();
+                    Ok(Response::$name(request.send(store, context).await?))
+                })+
+            }
+        };
+    }
+    by_name!(BatchGet, Prewrite, Commit, BatchRollback, CheckTxnStatus, ResolveLock)
+}

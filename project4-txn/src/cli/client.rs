@@ -7,18 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use multiraft::raftstore::server::Pd;
 use proto::errorpb;
 use proto::kvrpcpb::Context;
-use proto::metapb::{Peer, Region, Store};
-use proto::pdpb::{GetAllStoresRequest, GetRegionByIdRequest, GetRegionRequest, GetRegionResponse};
+use proto::metapb::{Peer, Region};
 use proto::tikvpb::tikv_client::TikvClient;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use txn::TimeStamp;
+use txn::client::{Request, Response};
 
-use super::calls::Call;
+use super::calls::{self, Call};
+use super::pd::{Scheduler, said};
 use super::tso::Tso;
 use crate::AnyError;
 
@@ -33,9 +34,11 @@ const CONNECTIONS: usize = 4;
 
 /// A client.
 pub struct Client {
-    pd: Pd,
+    pd: Scheduler,
     tso: Tso,
-    // A lock because many tasks share the map; held for a few map operations, never across a wait.
+    // Locks because many tasks share these; held for a few operations, never across a wait.
+    /// What goes on behind the users' backs.
+    behind: Mutex<JoinSet<()>>,
     map: Mutex<Map>,
 }
 
@@ -64,7 +67,7 @@ struct Door {
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     /// Asked for as long as it makes sense. It may have happened.
-    #[error("gave up after {} s; the last answer: {_0}", PATIENCE.as_secs())]
+    #[error("gave up after {} s; the last answer: {_0}. `tinykv ctl store` and `region` show what PD knows", PATIENCE.as_secs())]
     GaveUp(String),
     /// It did not happen, and asking again would not help.
     #[error("{0}")]
@@ -84,16 +87,31 @@ impl Client {
     /// Finds the cluster.
     ///
     /// # Errors
-    /// Nobody answers there.
-    pub async fn connect(pd: &str) -> Result<Client, AnyError> {
-        let connecting = timeout(Duration::from_secs(3), Pd::connect(pd));
-        let late = || {
-            format!(
-                "`--pd` is {pd}: nobody answers there. Start a cluster (`cargo playground`), or name its PD with --pd"
-            )
-        };
-        let pd = connecting.await.map_err(|_| late())??;
-        Ok(Client { tso: Tso::new(pd.clone()), pd, map: Mutex::default() })
+    /// There is no PD at this address, in words.
+    pub async fn connect(address: &str) -> Result<Client, AnyError> {
+        let pd = Scheduler::connect(address).await?;
+        let tso = Tso::new(pd.line().clone());
+        Ok(Client { pd, tso, behind: Mutex::default(), map: Mutex::default() })
+    }
+
+    /// Does something that nobody waits for.
+    pub fn behind(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is done leaves room.
+        while behind.try_join_next().is_some() {}
+        behind.spawn(work);
+    }
+
+    /// Waits until all of that is done: before the process ends.
+    pub async fn settled(&self) {
+        let behind =
+            std::mem::take(&mut *self.behind.lock().unwrap_or_else(PoisonError::into_inner));
+        behind.join_all().await;
+    }
+
+    /// Who knows where everything is.
+    pub fn pd(&self) -> &Scheduler {
+        &self.pd
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -104,48 +122,27 @@ impl Client {
     /// A timestamp that is larger than all that were handed out before this was called.
     ///
     /// # Errors
-    /// [`Failed::GaveUp`]: the scheduler does not answer.
+    /// [`Failed::GaveUp`]: PD does not answer.
     pub async fn timestamp(&self) -> Result<TimeStamp, Failed> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(ts) = self.tso.get().await {
-                return Ok(ts);
+            match self.timestamp_once().await {
+                Ok(ts) => return Ok(ts),
+                Err(why) if Instant::now() >= deadline => return Err(Failed::GaveUp(why)),
+                Err(_) => sleep(PAUSE.1).await,
             }
-            if Instant::now() >= deadline {
-                return Err(Failed::GaveUp("the scheduler gives no timestamp".into()));
-            }
-            sleep(PAUSE.1).await;
         }
     }
 
-    /// The region at a position, as PD knows it.
+    /// The same, asked for once.
     ///
     /// # Errors
-    /// The line's.
-    pub async fn region_at(&self, position: &[u8]) -> Result<GetRegionResponse, Status> {
-        let region_key = position.to_vec().into();
-        let ask =
-            GetRegionRequest { header: Some(self.pd.header()), region_key, ..Default::default() };
-        Ok(self.pd.client().get_region(ask).await?.into_inner())
-    }
-
-    /// A region by its id.
-    ///
-    /// # Errors
-    /// The line's.
-    pub async fn region_by_id(&self, region_id: u64) -> Result<GetRegionResponse, Status> {
-        let header = Some(self.pd.header());
-        let ask = GetRegionByIdRequest { header, region_id, ..Default::default() };
-        Ok(self.pd.client().get_region_by_id(ask).await?.into_inner())
-    }
-
-    /// All stores.
-    ///
-    /// # Errors
-    /// The line's.
-    pub async fn stores(&self) -> Result<Vec<Store>, Status> {
-        let ask = GetAllStoresRequest { header: Some(self.pd.header()), ..Default::default() };
-        Ok(self.pd.client().get_all_stores(ask).await?.into_inner().stores)
+    /// PD does not answer.
+    pub async fn timestamp_once(&self) -> Result<TimeStamp, String> {
+        self.tso
+            .get()
+            .await
+            .ok_or_else(|| format!("PD at {} gives no timestamp", self.pd.address()))
     }
 
     /// Asks the leader of the region at this position; again, where that helps.
@@ -183,7 +180,8 @@ impl Client {
         position: &[u8],
         call: C,
     ) -> Result<(C::Answer, Region), Again> {
-        let (route, store) = self.route(position).await.map_err(Again)?;
+        let route = self.route(position).await.map_err(Again)?;
+        let (store, address) = self.store(route.leader.store_id).await.map_err(Again)?;
         let context = Context {
             region_id: route.region.id,
             region_epoch: route.region.region_epoch,
@@ -193,61 +191,103 @@ impl Client {
         match call.send(store, context).await {
             Ok(answer) => match C::region_error(&answer) {
                 None => Ok((answer, route.region)),
-                Some(error) => Err(Again(self.learn(&route, error))),
+                Some(error) => Err(Again(self.learn(route.region.id, route.leader, error))),
             },
             Err(status) => {
-                self.forget(&route.region);
-                Err(Again(judged(&status)))
+                self.forget(route.region.id);
+                Err(Again(judged(&status, &address)))
             }
         }
     }
 
-    /// Where to ask about a position.
-    async fn route(&self, position: &[u8]) -> Result<(Route, TikvClient<Channel>), Attempt> {
+    /// The region of a position, and who leads it, as far as anybody knows.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub async fn region(&self, position: &[u8]) -> Result<(Region, Peer), String> {
+        match self.route(position).await {
+            Ok(Route { region, leader }) => Ok((region, leader)),
+            Err(attempt) => Err(attempt.why()),
+        }
+    }
+
+    /// Sends a request of a transaction's to a store, once. What the store says about the region is noted here, and may
+    /// be all that the response has.
+    ///
+    /// # Errors
+    /// There is no answer. It may have happened.
+    pub async fn deliver(&self, store: u64, request: Request) -> Result<Response, String> {
+        let context = request.context();
+        let (region, peer) = (context.region_id, context.peer.unwrap_or_default());
+        let (door, address) = self.store(store).await.map_err(Attempt::why)?;
+        match calls::deliver(request, door).await {
+            Ok(response) => {
+                if let Some(error) = response.region_error() {
+                    self.learn(region, peer, error);
+                }
+                Ok(response)
+            }
+            Err(status) => {
+                self.forget(region);
+                Err(judged(&status, &address).why())
+            }
+        }
+    }
+
+    /// The region of a position.
+    async fn route(&self, position: &[u8]) -> Result<Route, Attempt> {
         let known = self.map().route(position);
-        let route = if let Some(route) = known {
-            route
-        } else {
-            let found = self.region_at(position).await.map_err(|status| judged(&status))?;
-            let (Some(region), Some(leader)) = (found.region, found.leader) else {
-                let text = "the scheduler knows no leader for the key's region";
-                return Err(Attempt::Later(text.into()));
-            };
-            let route = Route { region, leader };
-            self.map().regions.insert(route.region.start_key.to_vec(), route.clone());
-            route
+        if let Some(route) = known {
+            return Ok(route);
+        }
+        let found = self.pd.region_at(position).await.map_err(Attempt::Later)?;
+        let (Some(region), Some(leader)) = (found.region, found.leader) else {
+            let text = format!("PD at {} knows no leader for the key's region", self.pd.address());
+            return Err(Attempt::Later(text));
         };
-        let id = route.leader.store_id;
+        let route = Route { region, leader };
+        self.map().regions.insert(route.region.start_key.to_vec(), route.clone());
+        Ok(route)
+    }
+
+    /// A line to a store, and where it is.
+    async fn store(&self, id: u64) -> Result<(TikvClient<Channel>, String), Attempt> {
         if !self.map().addresses.contains_key(&id) {
-            let stores = self.stores().await.map_err(|status| judged(&status))?;
+            let stores = self.pd.stores().await.map_err(Attempt::Later)?;
             self.map().addresses = stores.into_iter().map(|s| (s.id, s.address)).collect();
         }
         let mut map = self.map();
         let address = map.addresses.get(&id).cloned();
         let address = address.ok_or_else(|| Attempt::Later(format!("nobody knows store {id}")))?;
         let store = map.connection(&address).map_err(Attempt::Refused)?;
-        Ok((route, store))
+        Ok((store, format!("store {id} at {address}")))
     }
 
-    /// What a store says about the region that it was asked about.
-    fn learn(&self, route: &Route, error: &errorpb::Error) -> Attempt {
+    /// What a store says about the region that this peer of it was asked about.
+    fn learn(&self, region: u64, asked: Peer, error: &errorpb::Error) -> Attempt {
         if let Some(leader) = error.not_leader.as_ref().and_then(|not| not.leader)
-            && leader.id != route.leader.id
+            && leader.id != asked.id
         {
-            let new = Route { leader, ..route.clone() };
-            self.map().regions.insert(route.region.start_key.to_vec(), new);
+            if let Some(route) = self.map().regions.values_mut().find(|r| r.region.id == region) {
+                route.leader = leader;
+            }
             return Attempt::Elsewhere;
         }
-        self.forget(&route.region);
+        self.forget(region);
         Attempt::Later(error.message.clone())
     }
 
     /// The region is not what it was, or its store is away, or somewhere else.
-    fn forget(&self, region: &Region) {
+    fn forget(&self, region: u64) {
         let mut map = self.map();
-        if let Some(route) = map.regions.remove(&region.start_key[..]) {
-            map.addresses.remove(&route.leader.store_id);
-        }
+        let Map { regions, addresses, .. } = &mut *map;
+        regions.retain(|_, route| {
+            let stays = route.region.id != region;
+            if !stays {
+                addresses.remove(&route.leader.store_id);
+            }
+            stays
+        });
     }
 
     /// Sorts keys by the region that has them now, so that each region can be asked for its part. A part has at most
@@ -266,7 +306,7 @@ impl Client {
             let mut patience = Patience::new();
             let region = loop {
                 match self.route(&position).await {
-                    Ok((route, _)) => break route.region.id,
+                    Ok(route) => break route.region.id,
                     Err(attempt) => Again(attempt).wait(&mut patience).await?,
                 }
             };
@@ -296,16 +336,24 @@ impl Again {
     /// # Errors
     /// It makes none any more.
     pub async fn wait(self, patience: &mut Patience) -> Result<(), Failed> {
-        let why = match self.0 {
-            Attempt::Refused(why) => return Err(Failed::Refused(why)),
-            Attempt::Elsewhere => "the leader moves".to_owned(),
-            Attempt::Later(why) => {
+        match &self.0 {
+            Attempt::Refused(why) => return Err(Failed::Refused(why.clone())),
+            Attempt::Elsewhere => {}
+            Attempt::Later(_) => {
                 sleep(patience.pause).await;
                 patience.pause = (patience.pause * 2).min(PAUSE.1);
-                why
             }
-        };
-        if Instant::now() >= patience.deadline { Err(Failed::GaveUp(why)) } else { Ok(()) }
+        }
+        if Instant::now() >= patience.deadline { Err(Failed::GaveUp(self.0.why())) } else { Ok(()) }
+    }
+}
+
+impl Attempt {
+    fn why(self) -> String {
+        match self {
+            Attempt::Elsewhere => "the leader moves".into(),
+            Attempt::Later(why) | Attempt::Refused(why) => why,
+        }
     }
 }
 
@@ -347,8 +395,8 @@ impl Map {
 }
 
 /// A broken line says nothing about the question; the rest of the statuses do.
-fn judged(status: &Status) -> Attempt {
-    let why = status.message().to_owned();
+fn judged(status: &Status, who: &str) -> Attempt {
+    let why = format!("{who}: {}", said(status));
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
             Attempt::Later(why)

@@ -5,6 +5,7 @@ mod calls;
 pub mod client;
 pub mod ctl;
 pub mod http;
+mod pd;
 pub mod playground;
 pub mod process;
 pub mod show;

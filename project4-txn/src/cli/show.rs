@@ -1,5 +1,16 @@
 //! Keys and values as text.
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+/// A line to standard output.
+///
+/// # Errors
+/// Who reads has hung up, as `head` does; there is nobody to tell any more.
+pub fn say(line: impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
 /// Text as it is; other bytes as `\xff`, and what would be taken for that with a `\` before it.
 pub fn show(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {

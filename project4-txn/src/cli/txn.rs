@@ -1,66 +1,74 @@
-//! A transaction, from the client's side: reads of one moment, writes kept back, and a commit in two phases (Percolator).
+//! A transaction for the commands: stage 4D's client ([`txn::client`]) with sockets and clocks.
 //!
-//! Nothing is written before [`Txn::commit`]. It *prewrites* all keys, each with a lock that points to the first of them,
-//! the primary; takes a commit timestamp; and commits the primary. With that one write the transaction has happened, and
-//! the other keys follow, or are finished by whoever meets their locks.
+//! That client decides everything that a transaction has to decide, waits for nothing, and asks through its outbox. Here is who
+//! carries that out: timestamps come from the scheduler, regions from the map that all transactions of a process share
+//! ([`Client`]), requests go to stores, and an answer that does not come is [`Answer::Nothing`].
 //!
-//! Who meets a lock of somebody else asks at that lock's primary, and finishes what was left behind. Optimistic, without
-//! async commit: the commands need no more. An application takes an official client.
+//! It has no scans. [`Txn::scan`] asks region by region, and has the keys that are locked read by the client, which knows
+//! what to do about locks.
+//!
+//! Optimistic, without async commit: the commands need no more. An application takes an official client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use proto::kvrpcpb::{
-    BatchRollbackRequest, CheckTxnStatusRequest, CommitRequest, GetRequest, KeyError, LockInfo,
-    Mutation, Op, PrewriteRequest, ResolveLockRequest, ScanRequest,
-};
-use tokio::time::{Instant, sleep};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use proto::kvrpcpb::{KeyError, LockInfo, ScanRequest};
+use tokio::time::{Instant, sleep_until};
 use txn::TimeStamp;
+use txn::client::{self as decider, Answer, Config, Effect, Key, Outcome, Response};
 use txn::mvcc::key;
 
-use super::client::{self, Again, Client, Patience};
+use super::client::{self, Client};
 use super::show::show;
 
-/// How long a lock of ours lives, in milliseconds, if we die.
-const LOCK_TTL: u64 = 3_000;
+/// A piece of work is sent so often, with eight seconds of pauses in all: longer than a lock lives.
+const TRIES: u32 = 24;
 
-/// How long one waits for somebody else's lock to go. Longer than locks live.
-const LOCKED: Duration = Duration::from_secs(8);
+/// After so long in one call nobody is asked any more. What is under way by then comes to its end, or is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks at a lock: the first pause, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
-
-/// The most bytes of keys and values in one request.
-const PART: usize = 256 << 10;
+/// The most bytes of keys and values that one transaction writes: they may all go to one region, in one request.
+const MOST: usize = 4 << 20;
 
 /// Why a transaction did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// Another transaction was faster. Nothing was written: begin anew.
+    /// Another transaction was faster. It has not happened, and never will.
     #[error("{0}: nothing was written, begin again")]
     Conflict(String),
-    /// A lock did not go.
-    #[error("{0}")]
-    Locked(String),
     /// Nobody knows whether the transaction was committed.
     #[error("nobody knows whether it was committed: {0}")]
     Unknown(String),
+    /// Something stands in the way, or is not as it should be. Nothing was written.
+    #[error("{0}")]
+    Stuck(String),
     /// What stands below a transaction.
     #[error(transparent)]
     Client(#[from] client::Failed),
-    /// The server refuses it.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// A transaction. Dropped without a commit, it has written nothing.
 pub struct Txn {
-    client: Arc<Client>,
+    shared: Arc<Client>,
+    decider: decider::Client,
     start: TimeStamp,
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    one_pc: bool,
+    writes: BTreeMap<Key, Option<Vec<u8>>>,
+    /// When its clock was at 0.
+    zero: Instant,
+    /// What was asked, and is not answered.
+    asked: FuturesUnordered<BoxFuture<'static, (u64, Result<Answer, String>)>>,
+    /// What stood in the way last; nothing, since a store has done what it was asked.
+    obstacle: Option<Obstacle>,
+}
+
+/// What a transaction may run into.
+enum Obstacle {
+    Lock(LockInfo),
+    NoAnswer(String),
 }
 
 /// What a commit did.
@@ -72,19 +80,29 @@ pub struct Committed {
 }
 
 impl Txn {
-    /// Begins one, as of now.
+    /// Begins one, as of now. `one_pc`: a store may commit at once what it holds alone (TiKV's 1PC).
     ///
     /// # Errors
     /// There is no timestamp.
-    pub async fn begin(client: Arc<Client>) -> Result<Txn, Failed> {
-        let start = client.timestamp().await?;
-        Ok(Txn { client, start, writes: BTreeMap::new(), one_pc: false })
-    }
-
-    /// Lets a store commit at once what it holds alone (TiKV's 1PC).
-    #[must_use]
-    pub fn with_one_pc(self, one_pc: bool) -> Txn {
-        Txn { one_pc, ..self }
+    pub async fn begin(shared: Arc<Client>, one_pc: bool) -> Result<Txn, Failed> {
+        let config = Config { one_pc, tries: TRIES, ..Config::default() };
+        let mut txn = Txn {
+            shared,
+            decider: decider::Client::new(config),
+            start: TimeStamp::default(),
+            writes: BTreeMap::new(),
+            zero: Instant::now(),
+            asked: FuturesUnordered::new(),
+            obstacle: None,
+        };
+        txn.decider.begin(0);
+        match txn.outcome().await {
+            Outcome::Began(start) => {
+                txn.start = start;
+                Ok(txn)
+            }
+            other => Err(txn.failed(other)),
+        }
     }
 
     /// What it reads: everything that was committed up to here.
@@ -99,35 +117,40 @@ impl Txn {
 
     /// Keeps a write back until the commit.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.writes.insert(key.into(), Some(value.into()));
+        self.write(key.into(), Some(value.into()));
     }
 
     /// Keeps a removal back until the commit.
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
-        self.writes.insert(key.into(), None);
+        self.write(key.into(), None);
+    }
+
+    fn write(&mut self, key: Key, value: Option<Vec<u8>>) {
+        self.writes.insert(key.clone(), value.clone());
+        match value {
+            Some(value) => self.decider.put(key, value),
+            None => self.decider.delete(key),
+        }
     }
 
     /// Reads a key: its own write, or what was committed when it began.
     ///
     /// # Errors
     /// A lock that does not go, and what stands below.
-    pub async fn get(&self, wanted: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
-        if let Some(own) = self.writes.get(wanted) {
-            return Ok(own.clone());
-        }
-        let position = key::encode(wanted);
-        let mut waiting = Waiting::new();
-        loop {
-            let ask = GetRequest {
-                key: wanted.to_vec().into(),
-                version: self.start.get(),
-                ..Default::default()
-            };
-            let answer = self.client.ask(&position, ask).await?;
-            match answer.error {
-                None => return Ok((!answer.not_found).then(|| answer.value.to_vec())),
-                Some(error) => self.meet(error, &mut waiting).await?,
-            }
+    pub async fn get(&mut self, wanted: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
+        Ok(self.read(&[wanted.to_vec()]).await?.remove(wanted).flatten())
+    }
+
+    /// Reads several keys in one round.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub async fn read(&mut self, keys: &[Key]) -> Result<BTreeMap<Key, Option<Vec<u8>>>, Failed> {
+        let now = self.now();
+        self.decider.get(keys, now);
+        match self.outcome().await {
+            Outcome::Read(found) => Ok(found),
+            other => Err(self.failed(other)),
         }
     }
 
@@ -136,24 +159,21 @@ impl Txn {
     /// # Errors
     /// A lock that does not go, and what stands below.
     pub async fn scan(
-        &self,
+        &mut self,
         start: &[u8],
         end: &[u8],
         limit: u32,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
+    ) -> Result<Vec<(Key, Vec<u8>)>, Failed> {
+        let in_range = |key: &[u8]| key >= start && (end.is_empty() || key < end);
+        let own: Vec<_> = self.writes.iter().filter(|(key, _)| in_range(key)).collect();
+        let own: BTreeMap<Key, _> = own.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         // Own removals may hide as many of what is there.
-        let own = self
-            .writes
-            .iter()
-            .filter(|(key, _)| key[..] >= *start && (end.is_empty() || key[..] < *end));
-        let own: BTreeMap<_, _> = own.collect();
         let hidden = u32::try_from(own.len()).unwrap_or(u32::MAX);
-        let committed = self.committed(start, end, limit.saturating_add(hidden)).await?;
-        let mut found: BTreeMap<Vec<u8>, Vec<u8>> = committed.into_iter().collect();
+        let mut found = self.committed(start, end, limit.saturating_add(hidden)).await?;
         for (key, write) in own {
             match write {
-                Some(value) => drop(found.insert(key.clone(), value.clone())),
-                None => drop(found.remove(key)),
+                Some(value) => drop(found.insert(key, value)),
+                None => drop(found.remove(&key)),
             }
         }
         Ok(found.into_iter().take(limit as usize).collect())
@@ -161,14 +181,13 @@ impl Txn {
 
     /// The same without its own writes, region by region.
     async fn committed(
-        &self,
+        &mut self,
         start: &[u8],
         end: &[u8],
         limit: u32,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failed> {
-        let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    ) -> Result<BTreeMap<Key, Vec<u8>>, Failed> {
+        let mut found = BTreeMap::new();
         let mut from = start.to_vec();
-        let mut waiting = Waiting::new();
         while found.len() < limit as usize {
             let left = limit - u32::try_from(found.len()).unwrap_or(limit);
             let ask = ScanRequest {
@@ -178,18 +197,35 @@ impl Txn {
                 version: self.start.get(),
                 ..Default::default()
             };
-            let (answer, region) = self.client.ask_region(&key::encode(&from), ask).await?;
-            let locked = answer.error.or_else(|| answer.pairs.iter().find_map(|p| p.error.clone()));
-            if let Some(error) = locked {
-                self.meet(error, &mut waiting).await?;
+            let (answer, region) = self.shared.ask_region(&key::encode(&from), ask).await?;
+            if let Some(error) = answer.error {
+                // Of all that the range has: it counts once the lock is gone.
+                self.read(&[lock(&error)?.key.to_vec()]).await?;
                 continue;
             }
-            found.extend(answer.pairs.into_iter().map(|p| (p.key.to_vec(), p.value.to_vec())));
-            if region.end_key.is_empty() {
-                break;
+            let full = answer.pairs.len() >= left as usize;
+            let last = answer.pairs.last().map(|pair| pair.key.to_vec());
+            let mut locked = Vec::new();
+            for pair in answer.pairs {
+                match &pair.error {
+                    Some(error) => locked.push(lock(error)?.key.to_vec()),
+                    None => drop(found.insert(pair.key.to_vec(), pair.value.to_vec())),
+                }
             }
-            let next = key::decode(&region.end_key).map(|(key, _)| key);
-            from = next.map_err(|error| Failed::Refused(error.to_string()))?;
+            if !locked.is_empty() {
+                let read = self.read(&locked).await?.into_iter();
+                // Its own writes are put on top later.
+                found.extend(read.filter_map(|(key, value)| Some((key, value?))));
+            }
+            match last {
+                // What was locked may be no value after all.
+                Some(last) if full => from = [&last[..], b"\0"].concat(),
+                _ if region.end_key.is_empty() => break,
+                _ => {
+                    let next = key::decode(&region.end_key).map(|(key, _)| key);
+                    from = next.map_err(|error| Failed::Stuck(error.to_string()))?;
+                }
+            }
             if !end.is_empty() && from[..] >= *end {
                 break;
             }
@@ -197,264 +233,187 @@ impl Txn {
         Ok(found)
     }
 
-    /// Commits. `None`: it has written nothing, and needs no commit.
+    /// Commits. `None`: it has written nothing, and needs no commit. What is left to do once that is decided goes on behind
+    /// the user's back: see [`Client::settled`].
     ///
     /// # Errors
-    /// [`Failed::Conflict`]: nothing was written. [`Failed::Unknown`]: perhaps it was. All others: nothing was.
-    pub async fn commit(self) -> Result<Option<Committed>, Failed> {
-        let Some(primary) = self.writes.keys().next().cloned() else { return Ok(None) };
-        let start = self.start;
-        let done = |commit| Ok(Some(Committed { start, commit }));
-        match self.prewrite(&primary).await {
-            Ok(Some(commit)) => return done(commit),
-            Ok(None) => {}
-            Err(failed) => {
-                // Some keys may be locked. If nobody hears of this either, the locks end with their time to live.
-                self.roll_back().await;
-                return Err(match failed {
-                    Failed::Client(error) if self.one_pc => Failed::Unknown(error.to_string()),
-                    failed => failed,
-                });
-            }
+    /// [`Failed::Unknown`]: perhaps it has happened. All others: it has not.
+    pub async fn commit(mut self) -> Result<Option<Committed>, Failed> {
+        let bytes: usize = self
+            .writes
+            .iter()
+            .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len))
+            .sum();
+        if bytes > MOST {
+            return Err(Failed::Stuck(format!(
+                "the transaction writes {bytes} bytes, and may write {MOST}: make two of it"
+            )));
         }
-        let commit = match self.client.timestamp().await {
-            Ok(commit) => commit,
-            Err(failed) => {
-                self.roll_back().await;
-                return Err(failed.into());
-            }
+        let now = self.now();
+        self.decider.commit(now);
+        let outcome = match self.outcome().await {
+            Outcome::Committed(_) if self.writes.is_empty() => Ok(None),
+            Outcome::Committed(commit) => Ok(Some(Committed { start: self.start, commit })),
+            other => Err(self.failed(other)),
         };
-        let (commit, committed) = self.commit_primary(&primary, commit).await?;
-        // It has happened. What is left behind from here on, others finish.
-        let rest = self.writes.keys().filter(|key| !committed.contains(key)).cloned();
-        self.commit_keys(rest.collect(), commit).await;
-        done(commit)
+        if self.decider.is_busy() {
+            self.shared.clone().behind(self.finish());
+        }
+        outcome
     }
 
-    /// Locks all keys. A timestamp: a store has committed them at once.
-    async fn prewrite(&self, primary: &[u8]) -> Result<Option<TimeStamp>, Failed> {
-        let mutations = self.writes.iter().map(|(key, value)| {
-            let mutation = Mutation {
-                op: if value.is_some() { Op::Put } else { Op::Del }.into(),
-                key: key.clone().into(),
-                value: value.clone().unwrap_or_default().into(),
-                ..Default::default()
-            };
-            let bytes = key.len() + value.as_ref().map_or(0, Vec::len);
-            (key::encode(key), mutation, bytes)
-        });
-        let mut waiting = Waiting::new();
-        let mut patience = Patience::new();
-        let mut left: Vec<_> = mutations.collect();
-        while !left.is_empty() {
-            let parts = self.client.parts(left.drain(..), PART).await?;
-            let alone = parts.len() == 1;
-            let asked = join_all(parts.into_iter().map(|(position, mutations)| async move {
-                let request = PrewriteRequest {
-                    mutations: mutations.clone(),
-                    primary_lock: primary.to_vec().into(),
-                    start_version: self.start.get(),
-                    lock_ttl: LOCK_TTL,
-                    txn_size: self.writes.len() as u64,
-                    min_commit_ts: self.start.get() + 1,
-                    try_one_pc: self.one_pc && alone && mutations.len() == self.writes.len(),
-                    ..Default::default()
-                };
-                (mutations, self.client.ask_once(&position, request).await)
-            }));
-            let mut again: Option<Again> = None;
-            for (mutations, answer) in asked.await {
-                let more = match answer {
-                    Err(why) => {
-                        again = Some(why);
-                        mutations
-                    }
-                    Ok((answer, _)) if answer.one_pc_commit_ts != 0 => {
-                        return Ok(Some(answer.one_pc_commit_ts.into()));
-                    }
-                    Ok((answer, _)) if answer.errors.is_empty() => continue,
-                    Ok((answer, _)) => {
-                        for error in answer.errors {
-                            self.meet(error, &mut waiting).await?;
-                        }
-                        mutations
-                    }
-                };
-                left.extend(more.into_iter().map(|mutation| {
-                    let bytes = mutation.key.len() + mutation.value.len();
-                    (key::encode(&mutation.key), mutation, bytes)
-                }));
-            }
-            if let Some(again) = again {
-                again.wait(&mut patience).await?;
+    /// The rest of a commit, or of a rollback. Who meets a lock that is left behind does the same, but has to ask first.
+    async fn finish(mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.decider.is_busy() {
+            self.carry_out(end);
+            if !self.step().await {
+                break;
             }
         }
-        Ok(None)
     }
 
-    /// Commits the primary, and the keys beside it in its region: one write commits them all or none. This is the moment.
-    async fn commit_primary(
-        &self,
-        primary: &[u8],
-        mut commit: TimeStamp,
-    ) -> Result<(TimeStamp, Vec<Vec<u8>>), Failed> {
-        let unknown = |error: client::Failed| Failed::Unknown(error.to_string());
-        let position = key::encode(primary);
-        let mut keys =
-            self.parts().await.map_err(unknown)?.into_iter().next().unwrap_or_default().1;
-        let mut patience = Patience::new();
+    fn now(&self) -> u64 {
+        u64::try_from(self.zero.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What the call that is under way comes to.
+    async fn outcome(&mut self) -> Outcome {
+        let end = Instant::now() + PATIENCE;
+        self.obstacle = None;
         loop {
-            let request = CommitRequest {
-                start_version: self.start.get(),
-                keys: keys.iter().map(|key| key.clone().into()).collect(),
-                commit_version: commit.get(),
-                ..Default::default()
-            };
-            let answer = match self.client.ask_once(&position, request).await {
-                Ok((answer, _)) => answer,
-                Err(again) => {
-                    again.wait(&mut patience).await.map_err(unknown)?;
-                    // A split may have come between the keys. The others' locks point to the primary.
-                    keys = vec![primary.to_vec()];
+            if let Some(outcome) = self.carry_out(end) {
+                return outcome;
+            }
+            if !self.step().await {
+                return Outcome::Failed("the transaction waits for nothing".into());
+            }
+        }
+    }
+
+    /// Carries out what the client wants, and returns what the call came to, if it is over.
+    fn carry_out(&mut self, end: Instant) -> Option<Outcome> {
+        let mut done = None;
+        for effect in self.decider.take_effects() {
+            let shared = self.shared.clone();
+            let late = Instant::now() >= end;
+            let (id, answer): (u64, BoxFuture<'static, Result<Answer, String>>) = match effect {
+                Effect::Done(outcome) => {
+                    done = Some(outcome);
                     continue;
                 }
-            };
-            match answer.error {
-                None => return Ok((commit, keys)),
-                // A reader has looked at a later moment meanwhile, and was promised that nothing changes before it.
-                Some(error) if error.commit_ts_expired.is_some() => {
-                    commit = self.client.timestamp().await.map_err(unknown)?;
+                Effect::AskTimestamp { id }
+                | Effect::AskRegion { id, .. }
+                | Effect::Send { id, .. }
+                    if late =>
+                {
+                    // What stood in the way stays what it was.
+                    (id, Box::pin(std::future::ready(Err(String::new()))))
                 }
-                Some(error) => return Err(judged(&error)),
-            }
-        }
-    }
-
-    /// Commits what is not the primary. Whoever meets a lock that is left behind does the same.
-    async fn commit_keys(&self, keys: Vec<Vec<u8>>, commit: TimeStamp) {
-        let keyed = keys.into_iter().map(|key| (key::encode(&key), key.clone(), key.len()));
-        let Ok(parts) = self.client.parts(keyed.collect::<Vec<_>>(), PART).await else { return };
-        join_all(parts.into_iter().map(|(position, keys)| async move {
-            let request = CommitRequest {
-                start_version: self.start.get(),
-                keys: keys.into_iter().map(Into::into).collect(),
-                commit_version: commit.get(),
-                ..Default::default()
+                Effect::AskTimestamp { id } => {
+                    let answer =
+                        async move { shared.timestamp_once().await.map(Answer::Timestamp) };
+                    (id, Box::pin(answer))
+                }
+                Effect::AskRegion { id, position } => {
+                    let answer = async move {
+                        let (region, leader) = shared.region(&position).await?;
+                        Ok(Answer::Region(Box::new(region), Some(leader)))
+                    };
+                    (id, Box::pin(answer))
+                }
+                Effect::Send { id, store, request } => {
+                    let answer = async move {
+                        let response = shared.deliver(store, *request).await?;
+                        Ok(Answer::Response(Box::new(response)))
+                    };
+                    (id, Box::pin(answer))
+                }
             };
-            if let Err(error) = self.client.ask(&position, request).await {
-                tracing::debug!(%error, "left behind: locks of a committed transaction");
+            self.asked.push(Box::pin(async move { (id, answer.await) }));
+        }
+        done
+    }
+
+    /// Waits for an answer, or for the time at which something is to be sent again. False: there is nothing to wait for.
+    async fn step(&mut self) -> bool {
+        let wakes = self.decider.wakes_at().map(|at| self.zero + Duration::from_millis(at));
+        let time = async {
+            match wakes {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
             }
-        }))
-        .await;
+        };
+        if self.asked.is_empty() && wakes.is_none() {
+            return false;
+        }
+        tokio::select! {
+            Some((id, answer)) = self.asked.next() => {
+                let answer = self.note(answer);
+                let now = self.now();
+                self.decider.answered(id, answer, now);
+            }
+            () = time => {
+                let now = self.now();
+                self.decider.tick(now);
+            }
+        }
+        true
     }
 
-    /// The keys that it writes, by region; the primary is in the first part.
-    async fn parts(&self) -> Result<Vec<(Vec<u8>, Vec<Vec<u8>>)>, client::Failed> {
-        let keys = self.writes.keys().map(|key| (key::encode(key), key.clone(), key.len()));
-        self.client.parts(keys.collect::<Vec<_>>(), PART).await
-    }
-
-    /// Takes locks away that were set, and forbids those that are still under way.
-    async fn roll_back(&self) {
-        let Ok(parts) = self.parts().await else { return };
-        join_all(parts.into_iter().map(|(position, keys)| async move {
-            let request = BatchRollbackRequest {
-                start_version: self.start.get(),
-                keys: keys.into_iter().map(Into::into).collect(),
-                ..Default::default()
+    /// Takes note of what stands in the way.
+    fn note(&mut self, answer: Result<Answer, String>) -> Answer {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(why) => {
+                if !why.is_empty() {
+                    self.obstacle = Some(Obstacle::NoAnswer(why));
+                }
+                return Answer::Nothing;
+            }
+        };
+        if let Answer::Response(response) = &answer {
+            let lock = match &**response {
+                Response::BatchGet(answer) => {
+                    let errors = answer.pairs.iter().filter_map(|pair| pair.error.as_ref());
+                    errors.chain(&answer.error).find_map(|error| error.locked.clone())
+                }
+                // What is no lock ends the transaction, whatever else there is.
+                Response::Prewrite(answer) if answer.errors.iter().all(|e| e.locked.is_some()) => {
+                    answer.errors.iter().find_map(|error| error.locked.clone())
+                }
+                // About a lock: it stands there until its key can be read or written.
+                Response::CheckTxnStatus(_) | Response::ResolveLock(_) => return answer,
+                _ => None,
             };
-            if let Err(error) = self.client.ask(&position, request).await {
-                tracing::debug!(%error, "left behind: locks of a transaction that was given up");
-            }
-        }))
-        .await;
-    }
-
-    /// Deals with what a store has against a read or a prewrite.
-    async fn meet(&self, error: KeyError, waiting: &mut Waiting) -> Result<(), Failed> {
-        match &error.locked {
-            Some(lock) => self.resolve(lock, waiting).await,
-            None => Err(judged(&error)),
+            self.obstacle = lock.map(Obstacle::Lock);
         }
+        answer
     }
 
-    /// Finishes what the owner of a lock has left behind, or waits a little if it is alive.
-    async fn resolve(&self, lock: &LockInfo, waiting: &mut Waiting) -> Result<(), Failed> {
-        let now = self.client.timestamp().await?;
-        let began = TimeStamp::new(lock.lock_version);
-        let expired = now.physical() >= began.physical().saturating_add(lock.lock_ttl);
-        let ask = CheckTxnStatusRequest {
-            primary_key: lock.primary_lock.clone(),
-            lock_ts: lock.lock_version,
-            caller_start_ts: self.start.get(),
-            current_ts: now.get(),
-            // Its primary may still be on its way; only after its time may that be forbidden.
-            rollback_if_not_exist: expired,
-            ..Default::default()
-        };
-        let primary = key::encode(&lock.primary_lock);
-        let status = self.client.ask(&primary, ask).await?;
-        let alive = match &status.error {
-            Some(error) if error.txn_not_found.is_some() => true,
-            Some(error) => return Err(judged(error)),
-            None => status.lock_ttl > 0,
-        };
-        if alive {
-            return waiting.wait(lock).await;
-        }
-        let finish = ResolveLockRequest {
-            start_version: lock.lock_version,
-            commit_version: status.commit_version,
-            keys: vec![lock.key.clone()],
-            ..Default::default()
-        };
-        let answer = self.client.ask(&key::encode(&lock.key), finish).await?;
-        answer.error.map_or(Ok(()), |error| Err(judged(&error)))
-    }
-}
-
-/// How long one has waited for locks.
-struct Waiting {
-    deadline: Instant,
-    pause: Duration,
-}
-
-impl Waiting {
-    fn new() -> Waiting {
-        Waiting { deadline: Instant::now() + LOCKED, pause: PAUSE.0 }
-    }
-
-    async fn wait(&mut self, lock: &LockInfo) -> Result<(), Failed> {
-        if Instant::now() >= self.deadline {
-            return Err(Failed::Locked(format!(
-                "`{}` is locked by transaction {}, whose primary key is `{}`, and that did not end for {} s. \
-                 `tinykv ctl mvcc {}` shows the lock",
+    /// A call that did not come to what it should, in words.
+    fn failed(&self, outcome: Outcome) -> Failed {
+        let why = |why: String| match &self.obstacle {
+            None => why,
+            Some(Obstacle::NoAnswer(last)) => format!("{why}; the last: {last}"),
+            Some(Obstacle::Lock(lock)) => format!(
+                "`{}` is locked by transaction {}, whose primary key is `{}`, and that did not end. `tinykv ctl mvcc {}` shows the lock",
                 show(&lock.key),
                 lock.lock_version,
                 show(&lock.primary_lock),
-                LOCKED.as_secs(),
                 show(&lock.key),
-            )));
+            ),
+        };
+        match outcome {
+            Outcome::Aborted(text) if self.obstacle.is_none() => Failed::Conflict(text),
+            Outcome::Unknown(text) => Failed::Unknown(why(text)),
+            Outcome::Aborted(text) | Outcome::Failed(text) => Failed::Stuck(why(text)),
+            other => Failed::Stuck(format!("the transaction came to {other:?}")),
         }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(PAUSE.1);
-        Ok(())
     }
 }
 
-/// What a key error that is no lock means.
-fn judged(error: &KeyError) -> Failed {
-    if let Some(conflict) = &error.conflict {
-        let (key, other) = (show(&conflict.key), conflict.conflict_ts);
-        return Failed::Conflict(format!("`{key}` was changed by transaction {other}"));
-    }
-    if !error.retryable.is_empty() {
-        return Failed::Conflict(error.retryable.clone());
-    }
-    if error.txn_not_found.is_some() {
-        let text = "it was rolled back by somebody who waited for its locks longer than they live";
-        return Failed::Conflict(text.into());
-    }
-    let text = if error.abort.is_empty() { format!("{error:?}") } else { error.abort.clone() };
-    Failed::Refused(text)
+/// The lock that an error is about.
+fn lock(error: &KeyError) -> Result<&LockInfo, Failed> {
+    error.locked.as_ref().ok_or_else(|| Failed::Stuck(format!("{error:?}")))
 }

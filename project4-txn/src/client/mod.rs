@@ -18,7 +18,7 @@
 //!
 //! [`Client`] is plain: calls and answers go in, with the time ([`Client::answered`], [`Client::tick`]); what it wants goes
 //! into its outbox ([`Effect`]). Sockets, timers and time-outs are its driver's; in the simulator the driver is a node of
-//! the world that can die between any two messages.
+//! the world that can die between any two messages, in the commands of `tinykv` it is `cli/txn.rs`.
 //!
 //! Inside there are pieces of *work* (`work.rs`): a job, and the keys that it is about. A piece that spans regions is cut;
 //! one that fails with a region error sleeps and is cut anew, since the region may have been split; one that meets a

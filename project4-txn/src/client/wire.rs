@@ -35,6 +35,14 @@ macro_rules! calls {
                 }
             }
 
+            /// Whom it is for: a region, as it was, and a peer of it.
+            pub fn context(&self) -> Context {
+                let context = match self {
+                    $(Request::$name(request) => &request.context,)+
+                };
+                context.clone().unwrap_or_default()
+            }
+
             pub(super) fn set_context(&mut self, context: Context) {
                 match self {
                     $(Request::$name(request) => request.context = Some(context),)+
@@ -51,7 +59,8 @@ macro_rules! calls {
                 }
             }
 
-            pub(super) fn region_error(&self) -> Option<&errorpb::Error> {
+            /// Why the store has done nothing, if it is the region's fault.
+            pub fn region_error(&self) -> Option<&errorpb::Error> {
                 match self {
                     $(Response::$name(response) => response.region_error.as_ref(),)+
                 }

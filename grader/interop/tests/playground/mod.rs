@@ -3,4 +3,5 @@
 mod bench;
 mod ctl;
 mod dashboard;
+mod garbage;
 mod running;

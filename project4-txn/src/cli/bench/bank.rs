@@ -3,12 +3,13 @@
 //! That is the oldest test of a transaction there is. A sum is read in one snapshot, while transfers go on; if it is not what
 //! the bank began with, a transfer was seen half, or was lost, and the run ends with that.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::super::txn::{Failed, Txn};
+use super::super::txn::Failed;
 use super::records::uniform;
 use super::run::{Kind, Load, Trouble};
 
@@ -80,7 +81,8 @@ impl Load {
     async fn transfer(&self, from: u64, to: u64, amount: i64) -> Result<(), Failed> {
         let mut txn = self.begin().await?;
         let (from, to) = (account(from), account(to));
-        let (poorer, richer) = (balance(&txn, &from).await?, balance(&txn, &to).await?);
+        let found = txn.read(&[from.clone(), to.clone()]).await?;
+        let (poorer, richer) = (balance(&found, &from)?, balance(&found, &to)?);
         // Nobody may be in debt, so a transfer may be of nothing: still a transaction, since both accounts are written.
         let amount = amount.min(poorer);
         txn.put(from, (poorer - amount).to_string());
@@ -90,7 +92,7 @@ impl Load {
 
     async fn sum(&self) -> Result<(), Trouble> {
         let failed = |failed: Failed| Trouble::Error(failed.to_string());
-        let txn = self.begin().await.map_err(failed)?;
+        let mut txn = self.begin().await.map_err(failed)?;
         let accounts = txn.scan(ACCOUNTS.0, ACCOUNTS.1, u32::MAX).await.map_err(failed)?;
         let sum: i64 = accounts.iter().filter_map(|(_, value)| number(value)).sum();
         let (count, expected) =
@@ -106,10 +108,10 @@ impl Load {
     }
 }
 
-async fn balance(txn: &Txn, account: &[u8]) -> Result<i64, Failed> {
-    let value = txn.get(account).await?;
-    value.as_deref().and_then(number).ok_or_else(|| {
+fn balance(found: &BTreeMap<Vec<u8>, Option<Vec<u8>>>, account: &[u8]) -> Result<i64, Failed> {
+    let value = found.get(account).and_then(|value| value.as_deref());
+    value.and_then(number).ok_or_else(|| {
         let account = String::from_utf8_lossy(account);
-        Failed::Refused(format!("`{account}` is no account: run without --skip-load"))
+        Failed::Stuck(format!("`{account}` is no account: run without --skip-load"))
     })
 }

@@ -33,6 +33,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::client::Client;
+use super::show::say;
 use crate::AnyError;
 
 pub use run::{Load, run};
@@ -145,17 +146,19 @@ impl Args {
 /// The cluster cannot be reached, nothing at all was done, or the bank has lost or made money.
 pub async fn command(args: Args) -> Result<(), AnyError> {
     let client = Arc::new(Client::connect(&args.pd).await?);
-    let load = Arc::new(Load::new(client, &args));
+    let load = Arc::new(Load::new(client.clone(), &args));
     if !args.skip_load {
         let rows = args.records();
         report::tell(&format!("loading {rows} records"));
         load.fill().await?;
     }
-    let outcome = run(&load, report::line).await?;
+    let outcome = run(&load, report::line).await;
+    client.settled().await;
+    let outcome = outcome?;
     if args.json {
-        println!("{}", report::json(&args, &outcome));
+        say(report::json(&args, &outcome))?;
     } else {
-        print!("{}", report::table(&args, &outcome));
+        say(report::table(&args, &outcome).trim_end())?;
     }
     Ok(())
 }

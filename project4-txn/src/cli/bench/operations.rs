@@ -91,7 +91,7 @@ impl Load {
     }
 
     pub(super) async fn begin(&self) -> Result<Txn, Failed> {
-        Ok(Txn::begin(self.client.clone()).await?.with_one_pc(self.one_pc))
+        Txn::begin(self.client.clone(), self.one_pc).await
     }
 
     /// Does one operation, and says which.

@@ -8,7 +8,7 @@ use proto::pdpb::GetRegionResponse;
 use txn::mvcc::key;
 
 use super::super::http;
-use super::super::show::{bytes, show};
+use super::super::show::{bytes, say, show};
 use super::Session;
 use crate::AnyError;
 
@@ -16,19 +16,19 @@ impl Session {
     pub(super) async fn region(&self, wanted: Option<&str>, raw: bool) -> Result<(), AnyError> {
         let Some(wanted) = wanted else {
             for found in self.regions().await? {
-                println!("{}", describe(&found));
+                say(describe(&found))?;
             }
             return Ok(());
         };
         let found = match wanted.parse() {
-            Ok(id) if !raw => self.client.region_by_id(id).await?,
-            _ if raw => self.client.region_at(&bytes(wanted)?).await?,
-            _ => self.client.region_at(&key::encode(&bytes(wanted)?)).await?,
+            Ok(id) if !raw => self.client.pd().region_by_id(id).await?,
+            _ if raw => self.client.pd().region_at(&bytes(wanted)?).await?,
+            _ => self.client.pd().region_at(&key::encode(&bytes(wanted)?)).await?,
         };
         if found.region.is_none() {
             return Err(format!("there is no region {wanted}: `region` alone shows all").into());
         }
-        println!("{}", describe(&found));
+        say(describe(&found))?;
         Ok(())
     }
 
@@ -37,11 +37,17 @@ impl Session {
         let mut regions = Vec::new();
         let mut from = Vec::new();
         loop {
-            let found = self.client.region_at(&from).await?;
+            let found = self.client.pd().region_at(&from).await?;
             let Some(region) = &found.region else {
                 return Err("the scheduler knows no region yet: try again in a moment".into());
             };
-            from = region.end_key.to_vec();
+            let next = region.end_key.to_vec();
+            if !next.is_empty() && next <= from {
+                return Err(
+                    format!("PD says that region {} ends before it begins", region.id).into()
+                );
+            }
+            from = next;
             regions.push(found);
             if from.is_empty() {
                 return Ok(regions);
@@ -57,16 +63,16 @@ impl Session {
             }
             *leaders.entry(found.leader.map_or(0, |leader| leader.store_id)).or_insert(0) += 1;
         }
-        for store in self.client.stores().await? {
+        for store in self.client.pd().stores().await? {
             let of = |counts: &BTreeMap<u64, u32>| counts.get(&store.id).copied().unwrap_or(0);
-            println!(
+            say(format_args!(
                 "store {}  {}  {}  regions {}, leads {}",
                 store.id,
                 store.address,
                 store.state().as_str_name(),
                 of(&peers),
                 of(&leaders)
-            );
+            ))?;
         }
         Ok(())
     }
@@ -76,10 +82,10 @@ impl Session {
         let request = SplitRegionRequest { split_keys: vec![at.into()], ..Default::default() };
         let answer = self.client.ask(&position, request).await?;
         for region in answer.regions {
-            println!(
+            say(format_args!(
                 "{}",
                 describe(&GetRegionResponse { region: Some(region), ..Default::default() })
-            );
+            ))?;
         }
         Ok(())
     }
@@ -89,7 +95,7 @@ impl Session {
         let asked = http::ask("POST", &self.status, &path, None).await;
         let said =
             asked.map_err(|why| format!("{what} {region} {store} was not taken up: {why}"))?;
-        println!("{said}");
+        say(said)?;
         Ok(())
     }
 
@@ -110,13 +116,17 @@ impl Session {
         let token = format!("x-tinykv-token: {token}");
         let said =
             http::ask("POST", &self.status, &format!("/control/{path}"), Some(&token)).await?;
-        println!("{said}");
+        say(said)?;
         Ok(())
     }
 
     pub(super) async fn tso(&self) -> Result<(), AnyError> {
         let ts = self.client.timestamp().await?;
-        println!("{ts} ({} ms since 1970, and {})", ts.physical(), ts.get() & ((1 << 18) - 1));
+        say(format_args!(
+            "{ts} ({} ms since 1970, and {})",
+            ts.physical(),
+            ts.get() & ((1 << 18) - 1)
+        ))?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use proto::kvrpcpb::{RawDeleteRequest, RawGetRequest, RawPutRequest, RawScanRequest};
 
-use super::super::show::show;
+use super::super::show::{say, show};
 use super::super::txn::Txn;
 use super::{Range, Session, TxnCommand};
 use crate::AnyError;
@@ -12,8 +12,7 @@ impl Session {
         let ask = RawGetRequest { key: key.clone().into(), ..Default::default() };
         let answer = self.client.ask(&key, ask).await?;
         said(&answer.error)?;
-        print_value((!answer.not_found).then_some(&answer.value[..]));
-        Ok(())
+        say_value((!answer.not_found).then_some(&answer.value[..]))
     }
 
     pub(super) async fn put(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), AnyError> {
@@ -39,7 +38,7 @@ impl Session {
             };
             let (answer, region) = self.client.ask_region(&from, ask).await?;
             for pair in &answer.kvs {
-                println!("{} = {}", show(&pair.key), show(&pair.value));
+                say(format_args!("{} = {}", show(&pair.key), show(&pair.value)))?;
             }
             left = left.saturating_sub(u32::try_from(answer.kvs.len()).unwrap_or(u32::MAX));
             from = region.end_key.to_vec();
@@ -61,30 +60,29 @@ impl Session {
                 Err("a transaction is open: `txn commit` or `txn rollback` first".into())
             }
             TxnCommand::Begin => {
-                let txn = Txn::begin(self.client.clone()).await?;
-                println!("begun at {}", txn.start());
+                let txn = Txn::begin(self.client.clone(), false).await?;
+                say(format_args!("begun at {}", txn.start()))?;
                 self.txn = Some(txn);
                 Ok(())
             }
             TxnCommand::Get { key } => {
-                let value = match &self.txn {
+                let value = match &mut self.txn {
                     Some(txn) => txn.get(&key.0).await?,
-                    None => Txn::begin(self.client.clone()).await?.get(&key.0).await?,
+                    None => Txn::begin(self.client.clone(), false).await?.get(&key.0).await?,
                 };
-                print_value(value.as_deref());
-                Ok(())
+                say_value(value.as_deref())
             }
             TxnCommand::Scan(Range { start, end, limit }) => {
-                let now;
-                let txn = if let Some(txn) = &self.txn {
+                let mut now;
+                let txn = if let Some(txn) = &mut self.txn {
                     txn
                 } else {
-                    now = Txn::begin(self.client.clone()).await?;
-                    &now
+                    now = Txn::begin(self.client.clone(), false).await?;
+                    &mut now
                 };
                 let pairs = txn.scan(&start.0, &end.0, limit).await?;
                 for (key, value) in pairs {
-                    println!("{} = {}", show(&key), show(&value));
+                    say(format_args!("{} = {}", show(&key), show(&value)))?;
                 }
                 Ok(())
             }
@@ -96,7 +94,7 @@ impl Session {
             }
             TxnCommand::Rollback => {
                 let txn = self.txn.take().ok_or("no transaction is open: `txn begin` opens one")?;
-                println!("rolled back: {} writes forgotten", txn.len());
+                say(format_args!("rolled back: {} writes forgotten", txn.len()))?;
                 Ok(())
             }
         }
@@ -108,7 +106,7 @@ impl Session {
             write(txn);
             return Ok(());
         }
-        let mut txn = Txn::begin(self.client.clone()).await?;
+        let mut txn = Txn::begin(self.client.clone(), false).await?;
         write(&mut txn);
         commit(txn).await
     }
@@ -116,14 +114,14 @@ impl Session {
 
 async fn commit(txn: Txn) -> Result<(), AnyError> {
     match txn.commit().await? {
-        Some(done) => println!("started at {}, committed at {}", done.start, done.commit),
-        None => println!("nothing was written, so that there is nothing to commit"),
+        Some(done) => say(format_args!("started at {}, committed at {}", done.start, done.commit))?,
+        None => say("nothing was written, so that there is nothing to commit")?,
     }
     Ok(())
 }
 
-fn print_value(value: Option<&[u8]>) {
-    println!("{}", value.map_or("(nothing)".into(), show));
+fn say_value(value: Option<&[u8]>) -> Result<(), AnyError> {
+    Ok(say(value.map_or("(nothing)".into(), show))?)
 }
 
 fn said(error: &str) -> Result<(), AnyError> {

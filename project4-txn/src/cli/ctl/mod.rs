@@ -141,10 +141,12 @@ pub async fn run(args: Args) -> Result<(), AnyError> {
     let client = Arc::new(Client::connect(&args.pd).await?);
     let lasts = args.command.is_none();
     let mut session = Session { client, status: args.status, txn: None, lasts };
-    match args.command {
+    let done = match args.command {
         Some(command) => session.execute(command).await,
         None => repl::run(&mut session).await,
-    }
+    };
+    session.client.settled().await;
+    done
 }
 
 impl Session {

@@ -6,7 +6,7 @@ use proto::kvrpcpb::{MvccGetByKeyRequest, MvccInfo, Op};
 use txn::TimeStamp;
 use txn::mvcc::key;
 
-use super::super::show::show;
+use super::super::show::{say, show};
 use super::Session;
 use crate::AnyError;
 
@@ -18,7 +18,7 @@ impl Session {
         if !answer.error.is_empty() {
             return Err(answer.error.into());
         }
-        print!("{}", versions(&answer.info.unwrap_or_default(), now));
+        say(versions(&answer.info.unwrap_or_default(), now).trim_end())?;
         Ok(())
     }
 }

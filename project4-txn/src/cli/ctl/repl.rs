@@ -1,6 +1,6 @@
 //! The prompt, and scripts.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser};
@@ -14,8 +14,12 @@ use rustyline::{Context, Editor, Helper};
 use tokio::signal::ctrl_c;
 use tokio::task::block_in_place;
 
+use super::super::show::say;
 use super::{Command, Session};
 use crate::AnyError;
+
+/// The longest line of a script, in bytes. More than any value may have, also when each byte is written as `\xff`.
+const LONGEST: u64 = 16 << 20;
 
 /// A line.
 #[derive(Parser)]
@@ -37,11 +41,18 @@ pub(super) async fn run(session: &mut Session) -> Result<(), AnyError> {
 async fn script(session: &mut Session) -> Result<(), AnyError> {
     let mut number = 0;
     loop {
-        let mut line = String::new();
         number += 1;
-        if block_in_place(|| io::stdin().read_line(&mut line))? == 0 {
+        let mut line = Vec::new();
+        let read = || io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
+        if block_in_place(read)? == 0 {
             break;
         }
+        if line.len() as u64 == LONGEST {
+            return Err(format!("line {number} has over {LONGEST} bytes").into());
+        }
+        let line = String::from_utf8(line).map_err(|_| {
+            format!("line {number} is no text: write \\xff for a byte that is none")
+        })?;
         let Some(command) = parse(&line).map_err(|error| format!("line {number}: {error}"))? else {
             continue;
         };
@@ -58,7 +69,7 @@ async fn script(session: &mut Session) -> Result<(), AnyError> {
 }
 
 async fn prompt(session: &mut Session) -> Result<(), AnyError> {
-    println!("`help` names the commands, the tab key completes them, ctrl-d ends.");
+    say("`help` names the commands, the tab key completes them, ctrl-d ends.")?;
     let mut editor = Editor::<Completion, DefaultHistory>::new()?;
     editor.set_helper(Some(Completion(Line::command())));
     let history = history();
@@ -93,14 +104,14 @@ async fn prompt(session: &mut Session) -> Result<(), AnyError> {
                     _ = ctrl_c() => Err("interrupted: a write may have happened".into()),
                 };
                 if let Err(error) = done {
-                    println!("error: {error}");
+                    say(format_args!("error: {error}"))?;
                 }
             }
-            Err(text) => println!("{text}"),
+            Err(text) => say(text)?,
         }
     }
     if session.txn.is_some() {
-        println!("the open transaction is rolled back");
+        say("the open transaction is rolled back")?;
     }
     Ok(())
 }
