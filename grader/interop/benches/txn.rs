@@ -31,7 +31,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tonic::transport::Channel;
 
 use rivals::{Etcd, EtcdDoor, Point, doors, fdatasync, wanted};
 use tinykv::Cluster;
@@ -440,7 +439,7 @@ async fn bank(plan: &Plan, disk: &TempDir) {
     let mut theirs = Vec::new();
     match &etcd {
         Some(etcd) => {
-            theirs = doors(&etcd.addresses, |c: Channel| EtcdDoor::new(c)).await;
+            theirs = doors(&etcd.addresses, EtcdDoor::new).await;
             EtcdBank(theirs[0].clone()).open().await;
         }
         None => println!("without etcd: `apt-get install etcd-server` to measure beside it"),

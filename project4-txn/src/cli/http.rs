@@ -24,28 +24,24 @@ pub async fn ask(
     path: &str,
     header: Option<&str>,
 ) -> Result<String, AnyError> {
-    let stranger =
-        || format!("who answers at {addr} are no status pages: name the scheduler's with --status");
     let exchange = async {
-        let mut stream = TcpStream::connect(addr).await.map_err(|e| {
-            format!(
-                "the status pages at {addr} cannot be reached ({e}): name the scheduler's with --status"
-            )
-        })?;
+        let mut stream = TcpStream::connect(addr).await?;
         let line = header.map(|line| format!("{line}\r\n")).unwrap_or_default();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {addr}\r\n{line}Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
-        let talk = async {
-            stream.write_all(request.as_bytes()).await?;
-            stream.take(LONGEST).read_to_end(&mut answer).await
-        };
-        talk.await.map_err(|_| stranger())?;
-        Ok::<_, String>(String::from_utf8_lossy(&answer).into_owned())
+        stream.take(LONGEST).read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
     let late = || format!("the status pages at {addr} did not answer for {} s", PATIENCE.as_secs());
-    let answer = timeout(PATIENCE, exchange).await.map_err(|_| late())??;
+    let answer = timeout(PATIENCE, exchange).await.map_err(|_| late())?;
+    let answer = answer.map_err(|e| {
+        format!(
+            "the status pages at {addr} cannot be reached ({e}): name the scheduler's with --status"
+        )
+    })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let body = body.trim().to_owned();
     match head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split_whitespace().next()) {
@@ -54,6 +50,9 @@ pub async fn ask(
             Err(format!("the status pages at {addr} answer {code} to {method} {path}").into())
         }
         Some(_) => Err(body.into()),
-        None => Err(stranger().into()),
+        None => Err(format!(
+            "who answers at {addr} are no status pages: name the scheduler's with --status"
+        )
+        .into()),
     }
 }

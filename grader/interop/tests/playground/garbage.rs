@@ -68,7 +68,8 @@ fn a_wrong_port_is_named_and_so_is_who_is_there() {
         }
     });
     // The other port.
-    for (status, parts) in [("127.0.0.1:1", "cannot be reached"), (&playground.pd, "no status")] {
+    for (status, parts) in [("127.0.0.1:1", "cannot be reached"), (&playground.pd, "status pages")]
+    {
         let words = ["ctl", "--status", status, "transfer-leader", "1", "1"];
         let said = complaint(&mut at(&playground.pd, &words));
         has(&format!("--status {status}"), &said, &[parts, status, "--status"]);
