@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use multiraft::membership::Node;
 use multiraft::raftstore::{Config, Effect, Store, ToScheduler};
+use proto::eraftpb::{Message, MessageType};
 use proto::metapb::{Peer, Region, RegionEpoch};
 use proto::pdpb::{ChangePeer, RegionHeartbeatResponse, SplitId, SplitRegion, TransferLeader};
 use proto::raft_cmdpb::RaftRequestHeader;
@@ -266,4 +267,57 @@ fn whatever_a_store_says_no_store_panics() {
         }
     }
     println!("{cases} hostile messages to {life} clusters");
+}
+
+/// A request to vote in a region that this store has never heard of, as it comes when a split is late here.
+fn first_word(from: u64, region: u64) -> RaftMessage {
+    let (candidate, voter) = (10 * region, 10 * region + 1);
+    let message = Message {
+        msg_type: MessageType::MsgRequestVote.into(),
+        from: candidate,
+        to: voter,
+        term: 7,
+        index: 9,
+        log_term: 6,
+        ..Default::default()
+    };
+    RaftMessage {
+        region_id: region,
+        from_peer: Some(Peer { id: candidate, store_id: from, ..Peer::default() }),
+        to_peer: Some(Peer { id: voter, store_id: 1, ..Peer::default() }),
+        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
+        message: Some(message),
+        ..Default::default()
+    }
+}
+
+/// Peers without data are born by whatever names a region that is not here. A store that invents regions must not fill
+/// the memory with them, nor take the room of those that others really have.
+#[test]
+fn who_invents_regions_gets_a_quarter_of_the_room() {
+    let mut city = City::new(1);
+    city.go_on(0);
+    let limit = Config::new(1, 1).max_blanks;
+    let blanks = |city: &City| {
+        let peers = city.members[0].store.peers();
+        peers.filter(|(_, peer)| peer.region().peers.is_empty()).count()
+    };
+    let mut regions = 1_000..;
+    let mut hear = |city: &mut City, from: u64, words: usize| {
+        for region in regions.by_ref().take(words) {
+            city.deliver(Letter::Message(first_word(from, region)));
+            city.letters.clear();
+        }
+    };
+    hear(&mut city, 2, limit);
+    assert_eq!(blanks(&city), limit / 4, "one store says many first words");
+    hear(&mut city, 3, 5);
+    assert_eq!(blanks(&city), limit / 4 + 5, "another store says a few");
+    for from in 4..10 {
+        hear(&mut city, from, limit / 4);
+    }
+    assert_eq!(blanks(&city), limit, "many stores say many");
+    // Who lives here goes on.
+    city.write(1);
+    city.tick();
 }

@@ -29,6 +29,9 @@ use super::replica::Replica;
 use super::{Effect, MultiStore};
 use crate::membership::MembershipNode;
 
+/// Ticks between two complaints about the crowd.
+const COMPLAINS: u64 = 600;
+
 /// Whether a message may be the first that a new peer gets: a request to vote, or the heartbeat of a leader who knows
 /// nothing of it yet.
 fn is_first_word(message: &RaftMessage) -> bool {
@@ -137,10 +140,20 @@ impl<N: MembershipNode> MultiStore<N> {
     /// to anything else would make its leader send a snapshot for which there is no room.
     fn has_room(&mut self, message: &RaftMessage) -> bool {
         let region = message.region_id;
-        let claimed = match self.replicas.get(&region) {
+        if !self.replicas.contains_key(&region) && self.is_crowded(message) {
+            return false;
+        }
+        let named = (message.start_key.to_vec(), message.end_key.to_vec());
+        let claimed = match self.replicas.get_mut(&region) {
             Some(replica) if replica.is_initialised() => return true,
-            Some(replica) => replica.claimed.clone(),
-            None => (message.start_key.to_vec(), message.end_key.to_vec()),
+            Some(replica) => {
+                if is_first_word(message) {
+                    // Its region may have been cut since the last one, and there may be room for what is left.
+                    replica.claimed = named;
+                }
+                replica.claimed.clone()
+            }
+            None => named,
         };
         if asks_for_vote(message) {
             return true;
@@ -150,6 +163,33 @@ impl<N: MembershipNode> MultiStore<N> {
             self.suspect(*other);
         }
         there.is_empty()
+    }
+
+    /// Whether there are too many peers without data for one more. Each costs memory and a look at every tick, until its
+    /// leader's snapshot comes; and who sends first words for regions that nobody else knows never sends one. Who is turned
+    /// away for the crowd is no worse off than one whose message was lost: it says its first word again.
+    fn is_crowded(&mut self, message: &RaftMessage) -> bool {
+        let from = message.from_peer.map_or(0, |from| from.store_id);
+        let (mut all, mut theirs) = (0, 0);
+        for replica in self.replicas.values().filter(|replica| !replica.is_initialised()) {
+            all += 1;
+            theirs += usize::from(replica.born_by == from);
+        }
+        let limit = self.config.max_blanks;
+        let crowded = all >= limit || theirs >= limit.div_ceil(4);
+        // Whoever causes this causes it often: once in a while is enough to know.
+        if crowded && self.ticks >= self.complains_at {
+            self.complains_at = self.ticks + COMPLAINS;
+            tracing::warn!(
+                region = message.region_id,
+                from,
+                theirs,
+                all,
+                limit,
+                "too many peers without data: a message for a region that is not here gives birth to none"
+            );
+        }
+        crowded
     }
 
     /// A peer without data: an empty log, and what an earlier one like it has promised.

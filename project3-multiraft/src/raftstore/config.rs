@@ -39,6 +39,9 @@ pub struct Config {
     pub stale_ticks: u64,
     /// Ticks without work after which a region goes to sleep; 0: never.
     pub sleep_ticks: u64,
+    /// Peers without data that may live here at a time. One store's messages may give birth to a quarter of them: one that
+    /// invents regions must not take the others' room.
+    pub max_blanks: usize,
 }
 
 impl Config {
@@ -62,6 +65,7 @@ impl Config {
             heartbeat_ticks: 200,
             stale_ticks: 200,
             sleep_ticks: 0,
+            max_blanks: 4096,
         }
     }
 }

@@ -180,6 +180,8 @@ pub struct MultiStore<N: MembershipNode> {
     last_words: Vec<Effect>,
     now: Micros,
     ticks: u64,
+    /// The tick from which on a crowd of peers without data is worth a line in the log again.
+    complains_at: u64,
     writing: VecDeque<Writing>,
     next_write: u64,
     lives: u64,
@@ -289,6 +291,9 @@ impl<N: MembershipNode> MultiStore<N> {
         if let Some(replica) = self.replicas.get_mut(&region) {
             if let Some(from) = message.from_peer {
                 replica.heard.insert(from.id, self.now);
+                if replica.born_by == 0 && !replica.is_initialised() {
+                    replica.born_by = from.store_id;
+                }
             }
             if !replica.is_initialised() && birth::asks_for_vote(&message) {
                 replica.asked = Some(message.clone());

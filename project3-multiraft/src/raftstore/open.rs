@@ -77,6 +77,7 @@ impl<N: MembershipNode> MultiStore<N> {
             last_words: Vec::new(),
             now,
             ticks: 0,
+            complains_at: 0,
             writing: VecDeque::new(),
             next_write: 0,
             lives: 0,

@@ -42,8 +42,10 @@ pub(super) struct Replica<N: MembershipNode> {
     pub began: Micros,
     /// Unique in the store's life: a peer that dies and one that is born in its place share neither.
     pub life: u64,
-    /// The range that somebody's first message claimed for a region of which nothing is here yet.
+    /// The range that the latest first word claimed for a region of which nothing is here yet.
     pub claimed: (Vec<u8>, Vec<u8>),
+    /// The store whose message gave birth to it; 0: a split did, or the disk.
+    pub born_by: u64,
     /// The last request to vote that came to a peer without data. If a split makes it whole before its answer is durable,
     /// it is asked again.
     pub asked: Option<RaftMessage>,
@@ -90,6 +92,7 @@ impl<N: MembershipNode> Replica<N> {
             began,
             life,
             claimed: Default::default(),
+            born_by: 0,
             asked: None,
             desk: Desk::default(),
             transfers: Transfers::default(),

@@ -1,7 +1,8 @@
 //! Other stores of the cluster: where they are, the scheduler says; and who comes names its cluster.
 //!
 //! What it said last is remembered, about all stores. Two members that never talked, since both followed the third, must
-//! find each other when that one dies, also while the scheduler is away: without an address there is no vote.
+//! find each other when that one dies, also while the scheduler is away: without an address there is no vote. It is not
+//! written down. A store that starts needs the scheduler anyway, to say where it is itself, and asks at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

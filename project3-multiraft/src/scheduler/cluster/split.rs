@@ -14,11 +14,16 @@ use crate::scheduler::region::RegionInfo;
 /// The most new regions that one request may ask for.
 const MAX_SPLIT: u32 = 1024;
 
+/// The most peers that a region in a request may have: each costs an id for each new region. Three or five is usual, and
+/// one or two more while they move.
+const MAX_PEERS: usize = 64;
+
 impl Cluster {
     /// Ids for the new regions of one split.
     pub fn ask_batch_split(&mut self, request: &AskBatchSplitRequest) -> AskBatchSplitResponse {
         let ids = self.check_open(request.header.as_ref()).and_then(|()| {
             let region = request.region.clone().unwrap_or_default();
+            has_few_peers(&region)?;
             self.split_ids(&region, request.split_count)
         });
         let header = self.header(ids.as_ref().err().cloned());
@@ -105,4 +110,18 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Whether a region has as many peers as regions have. What a request says of them need not be what is known: its region may
+/// have changed since its last heartbeat.
+///
+/// # Errors
+/// It has none, or more than `MAX_PEERS` (INVALID_VALUE).
+fn has_few_peers(region: &Region) -> Result<(), Error> {
+    let peers = region.peers.len();
+    if (1..=MAX_PEERS).contains(&peers) {
+        return Ok(());
+    }
+    let text = format!("region {} with {peers} peers: a region has 1 to {MAX_PEERS}", region.id);
+    Err(refusal(ErrorType::InvalidValue, text))
 }

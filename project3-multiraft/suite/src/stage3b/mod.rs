@@ -13,6 +13,7 @@ pub mod config;
 pub mod dialect;
 mod idle;
 mod leases;
+mod meantime;
 mod members;
 pub mod pd;
 mod report;
@@ -31,6 +32,7 @@ pub fn tests() -> Vec<Test<Cluster>> {
         members::tests(),
         split::tests(),
         behind::tests(),
+        meantime::tests(),
         report::tests(),
         idle::tests(),
         extra,

@@ -56,7 +56,7 @@ fn each_new_region_gets_ids_for_all_its_peers(run: &mut World) -> Outcome {
 }
 
 /// A region that is unknown, or older than what is known, gets no ids: its split would fail anyway. Nor does a request for
-/// no regions at all.
+/// no regions at all, nor one for a region with more peers than any region has: each of them would cost ids.
 fn a_stale_region_gets_no_ids(run: &mut World) -> Outcome {
     let mut pd = Pd::start(run, Settings::default())?;
     pd.open_with_tail(4)?;
@@ -66,6 +66,11 @@ fn a_stale_region_gets_no_ids(run: &mut World) -> Outcome {
         pd.refused(ask(&stale, 1))?;
     }
     pd.refused(ask(&shape, 0))?;
+    for crowd in [Vec::new(), (1..=1_000).collect()] {
+        let text = pd.refused(ask(&shape.clone().on(&crowd), 1_024))?.message;
+        let named = text.contains(&format!("{} peers", crowd.len()));
+        expect_eq(|| format!("whether `{text}` names how many peers there are"), &true, &named)?;
+    }
     let unknown = pd.refused(ask(&Shape::new(9, "f", "g").on(&[1]), 1))?;
     expect_eq(
         || "the error for an unknown region".into(),
