@@ -34,14 +34,17 @@ function draw(view, pace) {
 
 function take(view) {
   meet(view.stores);
-  const pace = rates(before, view);
-  if (before) note(view, compare(before, view));
+  // Taken first: a view that cannot be drawn must not hold up the next.
+  const earlier = before;
+  before = view;
+  const pace = rates(earlier, view);
+  if (earlier) note(view, compare(earlier, view));
   last = view;
   last.paced = pace.size > 0;
   const [reads, writes] = [together(pace, 'reads'), together(pace, 'writes')];
   const sum = (field) => view.stores.reduce((all, store) => all + (store.numbers ? store.numbers[field] : 0), 0);
-  const seconds = before ? (view.at_ms - before.at_ms) / 1000 : 0;
-  const tso = before && view.tso !== null && view.tso >= before.tso ? (view.tso - before.tso) / seconds : null;
+  const seconds = earlier ? (view.at_ms - earlier.at_ms) / 1000 : 0;
+  const tso = earlier && view.tso !== null && view.tso >= earlier.tso ? (view.tso - earlier.tso) / seconds : null;
   sample({ at: view.at_ms, reads: reads.rate, reads50: reads.p50, reads99: reads.p99, writes: writes.rate, writes50: writes.p50, writes99: writes.p99,
     tso, lag: sum('lag'), locks: sum('old_locks') });
   draw(view, pace);
@@ -49,7 +52,6 @@ function take(view) {
   where(view.from === 'playground' ? `a playground, cluster ${view.cluster}` : `as the ${view.from} sees it${view.cluster ? `, cluster ${view.cluster}` : ''}`, false);
   const alive = view.stores.filter((store) => condition(store) === 'alive').length;
   totals({ regions: number(view.regions.length), 'stores alive': `${alive} of ${view.stores.length}`, 'reads/s': number(reads.rate), 'writes/s': number(writes.rate) });
-  before = view;
 }
 
 function note(view, said) {

@@ -20,7 +20,8 @@ export function rates(before, after) {
 function between(was, is, seconds) {
   const count = is.count - was.count;
   if (count <= 0 || seconds <= 0) return NOTHING;
-  const buckets = is.buckets.map(([top, n], i) => [top, n - was.buckets[i][1]]);
+  // What was never measured before had no buckets at all.
+  const buckets = is.buckets.map(([top, n], i) => [top, n - (was.buckets[i]?.[1] ?? 0)]);
   return { rate: count / seconds, mean: ((is.sum - was.sum) / count) * 1000, p50: quantile(buckets, count, 0.5), p99: quantile(buckets, count, 0.99), count, buckets };
 }
 
