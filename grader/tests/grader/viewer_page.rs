@@ -133,6 +133,8 @@ fn the_viewer_steps_filters_and_jumps() {
         e.dispatchEvent(new Event('change')); e.dispatchEvent(new Event('input')); };
         set('by-node', '3'); set('by-kind', 'appends'); set('by-text', 'arrives'); return page.list.events.length; })()";
     assert_eq!(browser.eval(filter), json!(30), "one append a round arrives at node 3");
+    // The lanes fade everything else.
+    assert_eq!(browser.eval("page.lanes.chosen.reduce((all, one) => all + one, 0)"), json!(30));
     browser.press("ArrowLeft");
     browser.until("/arrives: n1@1 -> n3 Append/.test(document.getElementById('now').textContent)");
 
