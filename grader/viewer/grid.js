@@ -41,14 +41,15 @@ export function drawGrid(table, model, region, i, selected) {
   table.append(element("thead", {}, head));
   const body = element("tbody", {});
   for (const [n, state] of peers) {
-    const row = element("tr", { className: n === selected ? "picked" : "" });
+    const row = element("tr", { className: `${n === selected ? "picked" : ""}${state.down ? " before" : ""}` });
     row.dataset.node = n;
-    const role = state.down ? "down" : SHORT[state.role];
+    const role = state.starting ? "starting" : state.down ? "down" : SHORT[state.role];
     const star = leader?.[0] === n ? "\u2605 " : "";
     row.append(element("th", { scope: "row" }, `${star}n${n}@${state.term} ${role}`));
     if (first > 1) row.append(element("td", { className: "more" }, state.truncated[0] >= first ? "" : "\u2026"));
     for (let index = first; index <= last; index++) row.append(cell(state, index, leader?.[1]));
-    const told = `${state.commit}\u2009/\u2009${state.applied}\u2009/\u2009${state.persisted}`;
+    const known = `${state.commit}\u2009/\u2009${state.applied}\u2009/\u2009${state.persisted}`;
+    const told = state.down ? "before the crash; what is on its disk, it has not said" : known;
     row.append(element("td", { className: "told" }, told));
     body.append(row);
   }

@@ -193,7 +193,7 @@ export class Lanes {
         const state = atEvent(model.states.get(`${row.n}/${region}`), cursor);
         if (!state) return;
         g.fillStyle = this.colour(state.down ? "--bad" : "--dim");
-        const what = state.gone ? "gone" : state.down ? "down" : `${SHORT[state.role]} @${state.term}`;
+        const what = state.gone ? "gone" : state.starting ? "starting" : state.down ? "down" : `${SHORT[state.role]} @${state.term}`;
         g.fillText(row.regions.length > 1 ? `r${region} ${what}` : what, 6, row.y + 28 + at * 13);
       });
     }

@@ -147,11 +147,15 @@ const readers = {
   },
   open(line, i, model) {
     pushTo(model.lives, line.n, { i, up: true });
+    // It reads its disk now, and says nothing of itself yet.
+    for (const [key, list] of model.states) {
+      if (key.startsWith(`${line.n}/`)) list.push({ ...list[list.length - 1], i, down: true, starting: true, line: i });
+    }
   },
   crash(line, i, model) {
     pushTo(model.lives, line.n, { i, up: false, how: line.how });
     for (const [key, list] of model.states) {
-      if (key.startsWith(`${line.n}/`)) list.push({ ...list[list.length - 1], i, down: true, line: i });
+      if (key.startsWith(`${line.n}/`)) list.push({ ...list[list.length - 1], i, down: true, starting: false, line: i });
     }
     model.jumps.fault.push(i);
   },

@@ -27,7 +27,7 @@ export function drawNode(lanes, row) {
   drawTicks(lanes, row, model.others, "--other", 7);
 }
 
-const sameLook = (a, b) => a.role === b.role && a.term === b.term && a.down === b.down && a.gone === b.gone;
+const sameLook = (a, b) => a.role === b.role && a.term === b.term && a.down === b.down && a.starting === b.starting && a.gone === b.gone;
 
 function drawPeer(lanes, row, region) {
   const { g, model, left, right, labels } = lanes;
@@ -50,7 +50,7 @@ function drawPeer(lanes, row, region) {
     const x2 = Math.min(lanes.xOf(stop), right);
     if (!state.gone && x2 > until) {
       g.fillStyle = lanes.colour(state.down ? "--down" : ROLE[state.role]);
-      const thin = state.role === "Follower" && !state.down ? 3 : 0;
+      const thin = state.starting ? 4.5 : state.role === "Follower" && !state.down ? 3 : 0;
       g.fillRect(x, y - BAR / 2 + thin, Math.max(1, x2 - x), BAR - 2 * thin);
       until = Math.max(x2, x + 1);
       if (state.role === "Leader" && !state.down) {
@@ -113,7 +113,7 @@ function drawLives(lanes, row) {
     const y = row.y + row.height - 8;
     if (life.up) {
       g.fillStyle = lanes.colour("--good");
-      if (k > 0 && x >= left) labels.put("starts again", x + 3, y, 80);
+      if (k > 0 && x >= left) labels.put("starts, and reads its disk", x + 3, y, 170);
       continue;
     }
     const from = Math.max(x, left);
@@ -135,7 +135,9 @@ function crash({ model }, n, life) {
   if (life.how !== "power cut") return life.how === "kill" ? "crash: killed" : life.how;
   const syncs = model.syncs.get(n) ?? [];
   const last = syncs[above(syncs, life.i) - 1];
-  return last === undefined ? "power cut, nothing was synced" : `power cut, last sync at ${moment(model, model.time[last])}`;
+  if (last === undefined) return "power cut, nothing was synced";
+  const { file } = model.lines[last];
+  return `power cut, last sync at ${moment(model, model.time[last])}${file === "whole" ? "" : ` (${file})`}`;
 }
 
 function drawTicks(lanes, row, of, colour, size) {
