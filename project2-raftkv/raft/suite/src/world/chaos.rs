@@ -15,6 +15,7 @@ mod ending;
 mod faults;
 mod members;
 mod plan;
+mod shorter;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ use sim::rng::Rng;
 
 pub use coverage::Coverage;
 pub use plan::Plan;
+use shorter::Disturbance;
 
 use crate::mail::Mail;
 use crate::monitor::{Monitors, Nodes};
@@ -81,6 +83,10 @@ pub struct Chaos<'l> {
     proposed: u64,
     statuses: BTreeMap<u64, Status>,
     coverage: Coverage,
+    // What was done to the group, by number, and what is to be left out (see `shorter`).
+    disturbances: u64,
+    skip: BTreeSet<u64>,
+    told: Vec<Disturbance>,
 }
 
 /// Plays a plan to its end.
@@ -88,8 +94,28 @@ pub struct Chaos<'l> {
 /// # Errors
 /// When a property is broken, on the way or at the end.
 pub fn run(world: &mut World, plan: Plan) -> Outcome<Coverage> {
+    match play(world, &plan, &BTreeSet::new()).0 {
+        Err(failure @ (Failure::Broke { .. } | Failure::Panicked { .. })) if world.shrinking() => {
+            Err(shorter::shorter(world, &plan, failure))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Plays a plan without the disturbances of these numbers; returns those that there were.
+fn play(
+    world: &mut World,
+    plan: &Plan,
+    skip: &BTreeSet<u64>,
+) -> (Outcome<Coverage>, Vec<Disturbance>) {
     let lab = Lab::new(world);
-    Chaos::new(&lab, plan)?.run()
+    match Chaos::new(&lab, plan.clone()) {
+        Ok(mut chaos) => {
+            chaos.skip.clone_from(skip);
+            (chaos.run(), chaos.told)
+        }
+        Err(failure) => (Err(failure), Vec::new()),
+    }
 }
 
 /// Plays a plan twice with the same seed: a node under test that is deterministic leaves the same trace.
@@ -145,6 +171,9 @@ impl<'l> Chaos<'l> {
             proposed: 0,
             statuses: BTreeMap::new(),
             coverage: Coverage::default(),
+            disturbances: 0,
+            skip: BTreeSet::new(),
+            told: Vec::new(),
         };
         chaos.monitors.start(&chaos.nodes)?;
         for id in chaos.ids() {
@@ -171,7 +200,7 @@ impl<'l> Chaos<'l> {
     ///
     /// # Errors
     /// When a property is broken.
-    pub fn run(mut self) -> Outcome<Coverage> {
+    pub fn run(&mut self) -> Outcome<Coverage> {
         while self.now < self.plan.ticks * TICK {
             self.next()?;
         }
@@ -226,18 +255,25 @@ impl<'l> Chaos<'l> {
             Event::Change => {
                 let pause = 1 + self.draw(2 * self.plan.changes * TICK);
                 self.at(pause, Event::Change);
-                self.change()?;
+                if self.disturb() {
+                    self.change()?;
+                }
             }
             Event::Transfer => {
                 let pause = 1 + self.draw(2 * self.plan.transfers * TICK);
                 self.at(pause, Event::Transfer);
-                self.transfer()?;
+                if self.disturb() {
+                    self.transfer()?;
+                }
             }
             Event::Fault => {
                 let pause = self.plan.faults * TICK;
                 let pause = pause / 2 + self.draw(pause);
                 self.at(pause, Event::Fault);
-                self.fault();
+                if self.disturb() {
+                    let what = self.fault();
+                    self.say(what);
+                }
             }
             Event::Mend => {
                 self.cut.clear();
@@ -246,12 +282,16 @@ impl<'l> Chaos<'l> {
             Event::Propose => {
                 let pause = 1 + self.draw(2 * self.plan.proposals * TICK);
                 self.at(pause, Event::Propose);
-                self.propose()?;
+                if self.disturb() {
+                    self.propose()?;
+                }
             }
             Event::Read => {
                 let pause = 1 + self.draw(2 * self.plan.reads * TICK);
                 self.at(pause, Event::Read);
-                self.read()?;
+                if self.disturb() {
+                    self.read()?;
+                }
             }
             Event::Housekeeping => {
                 self.at(5 * TICK, Event::Housekeeping);
@@ -264,6 +304,24 @@ impl<'l> Chaos<'l> {
             }
         }
         Ok(())
+    }
+
+    /// Counts a disturbance, and notes it; false if this one is to be left out.
+    fn disturb(&mut self) -> bool {
+        let number = self.disturbances;
+        self.disturbances += 1;
+        let wanted = !self.skip.contains(&number);
+        if wanted {
+            self.told.push(Disturbance { number, at: self.now, what: String::new() });
+        }
+        wanted
+    }
+
+    /// What the disturbance of this moment was.
+    fn say(&mut self, what: String) {
+        if let Some(last) = self.told.last_mut() {
+            last.what = what;
+        }
     }
 
     /// Says something to a node that may be down; then takes what it has to give.

@@ -19,6 +19,7 @@ impl Chaos<'_> {
             return Ok(());
         }
         let id = *self.rng.pick(&leaders);
+        self.say(format!("n{id} is asked to propose p{}", self.proposed + 1));
         let data = format!("p{}", self.proposed + 1).into_bytes();
         if let Some(Ok(())) = self.order(id, Input::Propose(data.into()))? {
             self.proposed += 1;
@@ -31,6 +32,7 @@ impl Chaos<'_> {
         let ids = self.ids();
         let id = *self.rng.pick(&ids);
         self.coverage.reads += 1;
+        self.say(format!("n{id} is asked to read (r{})", self.coverage.reads));
         let context = format!("r{}", self.coverage.reads).into_bytes();
         self.monitors.reads.ask(id, &context, self.monitors.commits.highest());
         self.order(id, Input::ReadIndex(context.into())).map(drop)

@@ -12,7 +12,7 @@ use crate::protocol::{Input, Level, Status};
 const TIMEOUTS: u64 = 30;
 
 impl Chaos<'_> {
-    pub(super) fn end(mut self) -> Outcome<Coverage> {
+    pub(super) fn end(&mut self) -> Outcome<Coverage> {
         let patience = TIMEOUTS * 20 * TICK;
         let healed = self.now;
         self.until("no leader is elected although everything is healed", healed + patience, |c| {
@@ -26,7 +26,7 @@ impl Chaos<'_> {
         self.coverage.truncations = self.monitors.logs.truncations;
         self.coverage.reads_released = self.monitors.reads.released;
         self.coverage.changes = self.monitors.groups.changes;
-        Ok(self.coverage)
+        Ok(std::mem::take(&mut self.coverage))
     }
 
     /// A proposal of this moment decides everything before it: all nodes have to apply it.

@@ -43,8 +43,8 @@ impl Chaos<'_> {
         }
     }
 
-    /// Something goes wrong; it comes right again some time later.
-    pub(super) fn fault(&mut self) {
+    /// Something goes wrong; it comes right again some time later. Returns what it is.
+    pub(super) fn fault(&mut self) -> String {
         let ids = self.ids();
         if self.rng.chance(self.plan.crashes) {
             // Leaders die more often than others: that is where it hurts.
@@ -57,8 +57,12 @@ impl Chaos<'_> {
                 self.coverage.crashes_before_persist += u64::from(waiting > 0);
                 let lucky = self.rng.below(waiting + 1);
                 self.kill(id, lucky);
+                return format!(
+                    "n{id} dies, with {} of its writes not on the disk",
+                    waiting - lucky
+                );
             }
-            return;
+            return format!("n{id} would die, and is down already");
         }
         self.cut.clear();
         let kind = 1 + self.rng.below(4);
@@ -85,6 +89,15 @@ impl Chaos<'_> {
             }
         }
         self.lab.tell(|to, now| to.cuts(now, &self.cut));
+        match kind {
+            1 | 4 => format!("n{victim} is alone for {} ticks", pause / TICK),
+            2 => format!("nothing arrives at n{victim} for {} ticks", pause / TICK),
+            _ => {
+                let dead: Vec<String> =
+                    self.cut.iter().map(|(from, to)| format!("n{from} -> n{to}")).collect();
+                format!("dead links for {} ticks: {}", pause / TICK, dead.join(", "))
+            }
+        }
     }
 
     /// A node dies; it comes back some time later.

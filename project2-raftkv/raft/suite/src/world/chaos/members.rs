@@ -44,6 +44,7 @@ impl Chaos<'_> {
             let id = self.nodes.keys().max().map_or(1, |id| id + 1);
             if self.rng.chance(40) { members::add_learner(id) } else { members::add(id) }
         };
+        self.say(format!("n{leader} is asked for {change:?}"));
         let wish = Input::ProposeConfChange(change.encode_to_vec().into());
         if self.order(leader, wish)? == Some(Ok(())) && !self.nodes.contains_key(&change.node_id) {
             self.born(change.node_id)?;
@@ -59,6 +60,7 @@ impl Chaos<'_> {
             Some(leader) if self.rng.chance(80) => leader,
             _ => *self.rng.pick(&ids),
         };
+        self.say(format!("n{at} is asked to hand over to n{to}"));
         self.order(at, Input::TransferLeader(to)).map(drop)
     }
 
