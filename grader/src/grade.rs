@@ -199,15 +199,17 @@ fn in_full(found: &mut StageReport, programs: &Programs, runner: &Runner, progre
     test.outcome.world = World { coverage, ..again.world };
 }
 
+/// At the judge each step of a test goes through a pipe and back: so many times the course's backstop.
+const JUDGE_PATIENCE: u64 = 3;
+
 /// The runner that these options ask for.
 ///
 /// # Errors
 /// This program cannot find itself.
 pub fn runner(course: &Course, options: &Options) -> Result<Runner> {
     let mut limits = course.limits;
-    if let Some(seconds) = options.backstop {
-        limits.backstop_seconds = seconds;
-    }
+    let patience = if options.judge { JUDGE_PATIENCE } else { 1 };
+    limits.backstop_seconds = options.backstop.unwrap_or(limits.backstop_seconds * patience);
     Ok(Runner {
         helper: limits::helper()?,
         limits,

@@ -87,6 +87,8 @@ pub struct Chaos<'l> {
     disturbances: u64,
     skip: BTreeSet<u64>,
     told: Vec<Disturbance>,
+    // A run that is tried on the way to a shorter one ends here.
+    stop: u64,
 }
 
 /// Plays a plan to its end.
@@ -94,27 +96,16 @@ pub struct Chaos<'l> {
 /// # Errors
 /// When a property is broken, on the way or at the end.
 pub fn run(world: &mut World, plan: Plan) -> Outcome<Coverage> {
-    match play(world, &plan, &BTreeSet::new()).0 {
+    let (outcome, ended) = {
+        let lab = Lab::new(world);
+        let mut chaos = Chaos::new(&lab, plan.clone())?;
+        (chaos.run(), chaos.now)
+    };
+    match outcome {
         Err(failure @ (Failure::Broke { .. } | Failure::Panicked { .. })) if world.shrinking() => {
-            Err(shorter::shorter(world, &plan, failure))
+            Err(shorter::shorter(world, &plan, failure, ended))
         }
         outcome => outcome,
-    }
-}
-
-/// Plays a plan without the disturbances of these numbers; returns those that there were.
-fn play(
-    world: &mut World,
-    plan: &Plan,
-    skip: &BTreeSet<u64>,
-) -> (Outcome<Coverage>, Vec<Disturbance>) {
-    let lab = Lab::new(world);
-    match Chaos::new(&lab, plan.clone()) {
-        Ok(mut chaos) => {
-            chaos.skip.clone_from(skip);
-            (chaos.run(), chaos.told)
-        }
-        Err(failure) => (Err(failure), Vec::new()),
     }
 }
 
@@ -174,6 +165,7 @@ impl<'l> Chaos<'l> {
             disturbances: 0,
             skip: BTreeSet::new(),
             told: Vec::new(),
+            stop: u64::MAX,
         };
         chaos.monitors.start(&chaos.nodes)?;
         for id in chaos.ids() {
@@ -203,6 +195,9 @@ impl<'l> Chaos<'l> {
     pub fn run(&mut self) -> Outcome<Coverage> {
         while self.now < self.plan.ticks * TICK {
             self.next()?;
+            if self.now > self.stop {
+                return Ok(std::mem::take(&mut self.coverage));
+            }
         }
         self.heal()?;
         self.end()
