@@ -149,6 +149,7 @@ pub fn build_with(
     command.arg(if colours { "json-diagnostic-rendered-ansi" } else { "json" });
     for package in &wanted.debug {
         command.args(["--config", &format!("profile.dev.package.{package}.debug=true")]);
+        command.args(["--config", &format!("profile.dev.package.{package}.opt-level=0")]);
     }
     for package in &wanted.tests {
         command.args(["--package", package]);

@@ -303,9 +303,15 @@ fn leave_out_ungraded_projects<'a>(
         top != path && top.starts_with("project") && !graded.contains(top)
     };
     let manifest = tree::text(files, "Cargo.toml")?.to_owned();
+    let packages: Vec<String> = files
+        .keys()
+        .filter(|path| left_out(path) && path.ends_with("/Cargo.toml"))
+        .filter_map(|path| manifest::package_name(tree::text(files, path).ok()?))
+        .collect();
     files.retain(|path, _| !left_out(path));
     // A member's own path may be the top folder itself.
     let manifest = manifest::without_members(&manifest, |m| left_out(&format!("{m}/")))?;
+    let manifest = manifest::without_profiles(&manifest, &packages)?;
     files.insert("Cargo.toml".into(), manifest.into());
     Ok(())
 }

@@ -43,6 +43,26 @@ pub fn without_members(manifest: &str, leave_out: impl Fn(&str) -> bool) -> Resu
     Ok(manifest.to_string())
 }
 
+/// The manifest of the workspace without what its development profile says of these packages: cargo warns of those
+/// that it does not find.
+///
+/// # Errors
+/// It is no TOML.
+pub fn without_profiles(manifest: &str, packages: &[String]) -> Result<String> {
+    let mut manifest: DocumentMut = manifest.parse().context("Cargo.toml cannot be read")?;
+    let profiles = manifest
+        .get_mut("profile")
+        .and_then(|profile| profile.get_mut("dev"))
+        .and_then(|dev| dev.get_mut("package"))
+        .and_then(Item::as_table_like_mut);
+    if let Some(profiles) = profiles {
+        for package in packages {
+            profiles.remove(package);
+        }
+    }
+    Ok(manifest.to_string())
+}
+
 /// A manifest whose version carries a mark; unchanged if it has no version of its own.
 ///
 /// # Errors

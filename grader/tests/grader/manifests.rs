@@ -1,6 +1,6 @@
 //! Manifests of a workspace.
 
-use grader::manifest::{members, package_name, with_mark, without_members};
+use grader::manifest::{members, package_name, with_mark, without_members, without_profiles};
 
 #[test]
 fn members_go_from_both_lists_and_comments_stay() {
@@ -23,4 +23,14 @@ fn a_mark_goes_where_the_version_is() {
     let own = "[package]\nversion = \"1.2.3+old\"\n";
     assert_eq!(with_mark(own, "m").unwrap(), "[package]\nversion = \"1.2.3+m\"\n");
     assert!(with_mark("[", "m").is_err());
+}
+
+#[test]
+fn a_package_that_is_left_out_has_no_profile() {
+    let manifest = "[profile.dev]\ndebug = false\n[profile.dev.package.a]\nopt-level = 1\n\
+                    [profile.dev.package.b-c]\nopt-level = 1\n";
+    let without = without_profiles(manifest, &["b-c".into(), "never".into()]).unwrap();
+    assert!(without.contains("package.a") && !without.contains("b-c"), "{without}");
+    let plain = "[workspace]\nmembers = []\n";
+    assert_eq!(without_profiles(plain, &["a".into()]).unwrap(), plain);
 }
