@@ -92,6 +92,16 @@ pub struct Status {
 }
 
 impl Status {
+    /// Whether there are regions, each of them is on each of so many stores, and nothing is under way: then any one of three
+    /// stores may die. (A peer that is on its way, or has no vote yet, is counted as one, and helps nobody.)
+    pub fn is_whole(&self, stores: usize) -> bool {
+        let settled = |store: &Shelf| store.regions == self.regions && store.pending == 0;
+        self.regions > 0
+            && self.operators == 0
+            && self.stores.len() == stores
+            && self.stores.iter().all(settled)
+    }
+
     fn of(page: &Value) -> Option<Status> {
         let stores = page["stores"].as_array()?.iter().map(|store| {
             Some(Shelf {

@@ -1,12 +1,14 @@
 //! Interoperability: one module for each thing that must fit.
 
 mod batch_commands;
+mod failpoints;
 mod group_commit;
 mod hostile;
 mod hostile_calls;
 mod hostile_peer;
 mod hostile_store;
 mod max_ts;
+mod metrics;
 mod multi_cluster;
 mod pd;
 mod playground;

@@ -5,20 +5,21 @@
 //! must be built anew elsewhere; at last a new, empty one must be filled. What the tasks saw must be linearizable, what
 //! they were told is written must be there, and so must all that was loaded.
 //!
-//! A small cluster in a plain `cargo test`; the large one, with a line a second about what is where, is
+//! A small cluster in a plain `cargo test`. The large one, which must have twenty regions instead of three, is
 //!
 //! ```text
 //! MULTI_CLUSTER_KEYS=200000 cargo test --release -p interop --test main -- multi_cluster --nocapture
 //! ```
 //!
-//! It must then have twenty regions, instead of three. `MULTI_CLUSTER_TRACE=FILE` writes where the regions and leaders
-//! were, a line a half second, and `MULTI_CLUSTER_KEEP=1` leaves the disks and logs of a test that failed.
+//! Its regions are cut at 1 MiB, so that 200,000 keys with 128 bytes each make enough of them. `MULTI_CLUSTER_SVG=FILE`
+//! draws what each store had, by the scheduler's metrics twice a second; `MULTI_CLUSTER_KEEP=1` leaves the disks and logs
+//! of a test that failed.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use interop::cluster::{self, Cluster, Status};
+use interop::picture::Life;
 use tikv_client::RawClient;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -72,54 +73,50 @@ fn scale() -> Scale {
     }
 }
 
-/// Looks at the scheduler twice a second, and remembers.
+/// Looks at the scheduler's metrics twice a second, and remembers.
 struct Watcher {
     began: Instant,
-    scheduler: String,
-    lines: Mutex<String>,
+    seen: Mutex<Life>,
 }
 
 impl Watcher {
     fn start(cluster: &Cluster) -> Arc<Watcher> {
-        let watcher = Arc::new(Watcher {
-            began: Instant::now(),
-            scheduler: cluster.scheduler().to_owned(),
-            lines: Mutex::default(),
-        });
-        let looking = watcher.clone();
+        let watcher = Arc::new(Watcher { began: Instant::now(), seen: Mutex::default() });
+        // Until the test has ended.
+        let (looking, scheduler) = (Arc::downgrade(&watcher), cluster.scheduler().to_owned());
         tokio::spawn(async move {
             loop {
-                let scheduler = looking.scheduler.clone();
-                let status = tokio::task::spawn_blocking(move || cluster::status(&scheduler));
-                if let Ok(Some(status)) = status.await {
-                    looking.note(&status);
-                }
+                let scheduler = scheduler.clone();
+                let shelves = tokio::task::spawn_blocking(move || cluster::shelves(&scheduler));
+                let shelves = shelves.await.ok().flatten();
+                let Some(watcher) = looking.upgrade() else { return };
+                let at = watcher.now();
+                watcher.seen.lock().unwrap().samples.extend(shelves.map(|shelves| (at, shelves)));
+                drop(watcher);
                 sleep(Duration::from_millis(500)).await;
             }
         });
         watcher
     }
 
-    fn note(&self, status: &Status) {
-        let mut line = format!("{:.1} {}", self.began.elapsed().as_secs_f64(), status.regions);
-        for store in &status.stores {
-            write!(line, " {}:{}:{}", store.id, store.regions, store.leaders).expect("a string");
-        }
-        self.line(&line);
+    fn now(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
     }
 
     /// Something has happened.
     fn event(&self, what: &str) {
-        println!("{:>6.1} s  {what}", self.began.elapsed().as_secs_f64());
-        self.line(&format!("{:.1} event {what}", self.began.elapsed().as_secs_f64()));
+        println!("{:>6.1} s  {what}", self.now());
+        self.seen.lock().unwrap().events.push((self.now(), what.to_owned()));
     }
+}
 
-    fn line(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap();
-        lines.push_str(line);
-        lines.push('\n');
-        if let Some(file) = std::env::var_os("MULTI_CLUSTER_TRACE") {
-            std::fs::write(file, &*lines).expect("there is room for a few lines");
+impl Drop for Watcher {
+    /// The picture shows what came before a failure, too.
+    fn drop(&mut self) {
+        let Some(file) = std::env::var_os("MULTI_CLUSTER_SVG") else { return };
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = std::fs::write(&file, seen.svg()) {
+            println!("no picture in {}: {error}", file.display());
         }
     }
 }
