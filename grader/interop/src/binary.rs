@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+/// The packages whose binaries are asked for.
+const PACKAGES: [&str; 4] = ["standalone", "raftkv", "multiraft", "txn"];
+
 /// The path of the binary `name` of the package of that name, built in the profile of whoever asks.
 pub fn build(name: &'static str) -> PathBuf {
     build_of(name, name)
@@ -26,8 +29,14 @@ pub fn build_with(package: &str, name: &'static str, features: &[&str]) -> PathB
 
 fn cargo_build(package: &str, name: &str, features: &[&str]) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package", package, "--bin", name, "--features", &features.join(",")]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.args(["build", "--bin", name, "--message-format", "json-render-diagnostics"]);
+    // Whichever is built, all are named: what they share then has the same features, and is compiled once.
+    for package in PACKAGES {
+        cargo.args(["--package", package]);
+    }
+    for feature in features {
+        cargo.args(["--features", &format!("{package}/{feature}")]);
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
