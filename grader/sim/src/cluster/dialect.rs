@@ -6,6 +6,7 @@
 
 use super::protocol::{Channel, Micros, NodeId};
 use crate::history::{Op, OpResult};
+use crate::trace::Event;
 
 /// What a response means to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,5 +84,17 @@ pub trait Dialect {
     fn message(&mut self, from: NodeId, to: NodeId, channel: Channel, bytes: &[u8]) -> MessageInfo {
         let _ = (from, to, bytes);
         MessageInfo { kind: channel.to_string(), ..MessageInfo::default() }
+    }
+
+    /// More about a message, for a trace that is kept: better words in `info`, and what the message tells of its sender
+    /// (locks, records). It is called right after [`Dialect::message`], and must not change what that says later.
+    fn traced(
+        &mut self,
+        link: (NodeId, NodeId, Channel),
+        bytes: &[u8],
+        info: &mut MessageInfo,
+    ) -> Vec<Event> {
+        let _ = (link, bytes, info);
+        Vec::new()
     }
 }

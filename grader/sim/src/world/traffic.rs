@@ -34,7 +34,11 @@ impl World<'_, '_> {
                 ));
             }
         }
-        let info = self.dialect.message(from, to, channel, &bytes);
+        let mut info = self.dialect.message(from, to, channel, &bytes);
+        let mut told = Vec::new();
+        if self.trace.recording() {
+            told = self.dialect.traced((from, to, channel), &bytes, &mut info);
+        }
         self.messages += 1;
         let id = self.messages;
         let size = bytes.len();
@@ -48,6 +52,9 @@ impl World<'_, '_> {
             region: info.region,
             bytes: size,
         });
+        for event in told {
+            self.trace.line(now, || event);
+        }
         self.monitors.sent(from, now, &info)?;
         if !self.nodes.contains_key(&to) {
             self.heard_by_helper(id, from, to, channel, &bytes);

@@ -5,7 +5,7 @@
 //! - the others: the tests, a module per hole. Each one's doc comment is the long form of its failure text.
 
 mod commit;
-mod desk;
+pub(crate) mod desk;
 mod group;
 mod prewrite;
 pub mod protocol;

@@ -7,6 +7,7 @@
 //!
 //! - [`config`], [`talk`]: how nodes are set up, and what doors, stores and the oracle say to each other.
 //! - `oracle`: the scheduler that the world plays, of project 3, and the timestamps.
+//! - `spans`: what of all this a trace can tell.
 //! - the others: the tests.
 
 mod bank;
@@ -14,6 +15,7 @@ mod chaos;
 pub mod config;
 pub mod oracle;
 mod scenes;
+mod spans;
 pub mod talk;
 
 use sim::cluster::protocol::Cluster;

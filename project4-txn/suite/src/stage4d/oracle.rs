@@ -11,9 +11,12 @@ use sim::cluster::dialect::{Answer, Dialect, MessageInfo};
 use sim::cluster::protocol::{Channel, Micros, NodeId};
 use sim::cluster::setup::SECOND;
 use sim::history::{Op, OpResult};
+use sim::trace::Event;
 
 use super::config::{DOOR, PATIENCE};
+use super::spans::Spans;
 use super::talk::{FromOracle, FromStore, ORACLE, ToOracle, ToStore, Told, decode, encode};
+use crate::parts4d::desk::position;
 
 /// The client whose operations are commands: see [`Order`].
 pub const COMMANDER: u64 = 999;
@@ -34,6 +37,7 @@ pub struct Oracle {
     /// Whether garbage is collected.
     collects: bool,
     order: Rc<RefCell<Order>>,
+    spans: Spans,
 }
 
 impl Oracle {
@@ -45,7 +49,13 @@ impl Oracle {
     /// Beside a scheduler that the test keeps.
     pub fn beside(pd: Rc<RefCell<Pd>>) -> Self {
         let order = Rc::default();
-        Oracle { regions: ManyRegions { pd }, last_ts: 0, collects: false, order }
+        Oracle {
+            regions: ManyRegions { pd },
+            last_ts: 0,
+            collects: false,
+            order,
+            spans: Spans::default(),
+        }
     }
 
     /// The commander's operations are what is put there.
@@ -142,5 +152,27 @@ impl Dialect for Oracle {
             }
             _ => self.regions.message(from, to, channel, bytes),
         }
+    }
+
+    fn traced(
+        &mut self,
+        (from, to, channel): (NodeId, NodeId, Channel),
+        bytes: &[u8],
+        info: &mut MessageInfo,
+    ) -> Vec<Event> {
+        if channel != Channel::Client {
+            return Vec::new();
+        }
+        if from >= DOOR {
+            if let Some(question) = decode::<ToStore>(bytes) {
+                info.text = self.spans.asks(from, question);
+            }
+            return Vec::new();
+        }
+        let Some(answer) = decode::<FromStore>(bytes) else { return Vec::new() };
+        let pd = self.regions.pd.borrow();
+        self.spans.answers(from, to, &answer, |region, key| {
+            pd.find(&position(key)).is_some_and(|(found, _)| found.id == region)
+        })
     }
 }

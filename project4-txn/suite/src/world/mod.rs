@@ -25,6 +25,7 @@ use crate::rows::Row;
 pub use calls::{Answers, Call, Pending, Raced, Responds};
 pub use expect::{expect_ok, expect_rows, show_error, wrong};
 use recorder::Recorder;
+pub(crate) use recorder::asked;
 pub use requests::*;
 
 /// One run of a test.

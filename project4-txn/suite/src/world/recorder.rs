@@ -134,14 +134,16 @@ impl Recorder {
 }
 
 /// A request in a few words.
-struct Asked {
+pub struct Asked {
     /// The transaction of whoever asks; 0: the request does not say.
-    by: u64,
-    text: String,
+    pub by: u64,
+    /// What it asks for.
+    pub text: String,
     key: String,
 }
 
-fn asked(method: &str, bytes: &[u8]) -> Asked {
+/// Puts a request in words.
+pub fn asked(method: &str, bytes: &[u8]) -> Asked {
     // The test itself encoded it.
     fn read<M: Message + Default>(bytes: &[u8]) -> M {
         M::decode(bytes).unwrap_or_default()
