@@ -7,7 +7,6 @@ fn done(outcome: &serde_json::Value, operation: &str) -> u64 {
 }
 
 #[test]
-#[ignore = "takes a quiet machine: cargo test -p interop playground -- --ignored"]
 fn each_workload_does_what_its_letter_says() {
     let playground = Playground::start();
     let expected: [(&str, &[&str]); 6] = [
@@ -37,7 +36,6 @@ fn each_workload_does_what_its_letter_says() {
 }
 
 #[test]
-#[ignore = "takes a quiet machine: cargo test -p interop playground -- --ignored"]
 fn a_bank_keeps_its_money_and_a_wrong_sum_ends_it() {
     let playground = Playground::start();
     let flags = ["--count", "60", "--seconds", "60", "--clients", "4", "--keys", "20"];

@@ -123,7 +123,6 @@ fn a_playground_ends_in_order_and_has_its_data_and_its_stores_again() {
 }
 
 #[test]
-#[ignore = "takes a quiet machine: cargo test -p interop playground -- --ignored"]
 fn stores_die_and_links_break_and_the_data_is_there() {
     let playground = Playground::start();
     playground.wait_for_copies();

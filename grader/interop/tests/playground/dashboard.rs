@@ -17,7 +17,6 @@ fn card(store: &str, rest: &str) -> String {
 }
 
 #[test]
-#[ignore = "takes a quiet machine: cargo test -p interop playground -- --ignored"]
 fn a_store_is_killed_in_the_browser_and_the_strip_changes() {
     let Some(program) = chromium() else {
         eprintln!(

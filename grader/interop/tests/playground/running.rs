@@ -104,11 +104,12 @@ impl Playground {
         serde_json::from_slice(&output.stdout).expect("it is JSON")
     }
 
-    /// Waits until the first region has three copies.
+    /// Waits until the first region has three copies that vote: of two voters none can be spared.
     pub fn wait_for_copies(&self) {
-        until("a region with three copies", || {
+        until("a region with three voters", || {
             let regions = self.says(&["region"]);
-            regions.lines().next().is_some_and(|line| line.matches(" on store ").count() == 3)
+            let first = regions.lines().next().unwrap_or_default();
+            first.matches(" on store ").count() == 3 && !first.contains(" learns")
         });
     }
 

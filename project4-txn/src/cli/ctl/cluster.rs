@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::kvrpcpb::SplitRegionRequest;
-use proto::metapb::{Peer, Region};
+use proto::metapb::{Peer, PeerRole, Region};
 use proto::pdpb::GetRegionResponse;
 use txn::mvcc::key;
 
@@ -138,7 +138,8 @@ fn describe(found: &GetRegionResponse) -> String {
     let leader = found.leader.map_or(0, |peer| peer.store_id);
     let peer = |peer: &Peer| {
         let star = if peer.store_id == leader { " leads" } else { "" };
-        format!("{} on store {}{star}", peer.id, peer.store_id)
+        let learns = if peer.role() == PeerRole::Learner { " learns" } else { "" };
+        format!("{} on store {}{star}{learns}", peer.id, peer.store_id)
     };
     let peers: Vec<String> = region.peers.iter().map(peer).collect();
     format!(
