@@ -96,10 +96,11 @@ fn told(stage: &StageScore) -> String {
             text += &format!("\n  fact   {fact}");
         }
         let seed = test.ours.seed.unwrap_or(1);
-        text += &format!(
-            "\n  again  cargo grade replay {} --seed {seed}\n  read   {}",
-            test.name, test.reading
-        );
+        text += &format!("\n  again  cargo grade replay {} --seed {seed}", test.name);
+        if test.ours.seed.is_some() {
+            text += &format!("\n  see    cargo grade view {} --seed {seed}", test.name);
+        }
+        text += &format!("\n  read   {}", test.reading);
     }
     let more = broken.count().saturating_sub(FAILURES);
     if more > 0 {

@@ -152,10 +152,12 @@ fn verdict(where_: &str, verdict: &Verdict, test: &TestScore) -> String {
             told += &format!("\nfact   {fact}");
         }
         let seed = verdict.seed.unwrap_or(1);
-        told += &format!(
-            "\nagain  cargo grade replay {} --seed {seed}\nread   {}",
-            test.name, test.reading
-        );
+        told += &format!("\nagain  cargo grade replay {} --seed {seed}", test.name);
+        // Whatever has a seed leaves a trace.
+        if verdict.seed.is_some() {
+            told += &format!("\nsee    cargo grade view {} --seed {seed}", test.name);
+        }
+        told += &format!("\nread   {}", test.reading);
         out += &format!("<pre>{}</pre>\n", text(&told));
     }
     out

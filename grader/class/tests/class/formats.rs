@@ -144,6 +144,7 @@ fn pages_show_strangers_words_as_words() {
         "<b>7.40</b> of 20 points",
         "It is broken",
         "cargo grade replay b --seed 7",
+        "cargo grade view b --seed 7",
         "on their own earlier projects",
         "hole 2.scan",
     ] {
