@@ -30,7 +30,7 @@ pub fn build_with(package: &str, name: &'static str, features: &[&str]) -> PathB
 fn cargo_build(package: &str, name: &str, features: &[&str]) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--bin", name, "--message-format", "json-render-diagnostics"]);
-    // Whichever is built, all are named: what they share then has the same features, and is compiled once.
+    // Whichever is built, all are named: so that what they share has more often the same features, and is compiled once.
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }

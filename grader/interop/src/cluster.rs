@@ -171,9 +171,9 @@ impl Cluster {
         cluster
     }
 
-    /// Where clients find it.
-    pub fn scheduler(&self) -> &str {
-        &self.addresses[0]
+    /// Where clients find it: the scheduler.
+    pub fn pd(&self) -> &[String] {
+        &self.addresses[..1]
     }
 
     /// Where a store is.
@@ -185,7 +185,7 @@ impl Cluster {
     pub fn add(&mut self) {
         let number = self.stores.len();
         let data = self.dir.path().join(format!("store-{number}"));
-        let args = ["--scheduler", self.scheduler(), "--addr", self.address(number), "--data"];
+        let args = ["--scheduler", &self.pd()[0], "--addr", self.address(number), "--data"];
         let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
         args.push(text(&data).to_owned());
         args.extend(self.flags.iter().cloned());
@@ -244,7 +244,7 @@ impl Cluster {
 
     /// As [`Cluster::measured`], of the scheduler.
     pub fn scheduler_measured(&self) -> Option<BTreeMap<String, f64>> {
-        metrics(&pages(self.scheduler()))
+        metrics(&pages(&self.pd()[0]))
     }
 
     /// What a store said on standard error in all its lives.
@@ -254,7 +254,7 @@ impl Cluster {
 
     /// What the scheduler knows now; `None` while it is away.
     pub fn status(&self) -> Option<Status> {
-        status(self.scheduler())
+        status(&self.pd()[0])
     }
 }
 

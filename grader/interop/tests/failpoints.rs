@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{Recorder, work};
+use crate::tasks::{Recorder, connect, work};
 
 /// The places, and how often a store passes each before it dies there.
 const POINTS: [(&str, u32); 8] = [
@@ -46,20 +46,6 @@ const MOST: u64 = 40_000;
 
 /// Between two writes of a loader: a load, and no flood.
 const PAUSE: Duration = Duration::from_millis(20);
-
-async fn connect(cluster: &Cluster) -> RawClient {
-    let connecting = async {
-        loop {
-            if let Ok(client) = RawClient::new(vec![cluster.scheduler().to_owned()]).await
-                && client.put("connected".to_owned(), "yes").await.is_ok()
-            {
-                return client;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, connecting).await.expect("the cluster serves soon")
-}
 
 fn key(n: u64) -> String {
     format!("load/{n:08}")
@@ -132,19 +118,17 @@ async fn dies(cluster: &mut Cluster, store: usize, next: &AtomicU64, more: u64) 
     false
 }
 
-// As in `metrics`: until a leader refuses to hand over to a member that it has not heard for a while.
-#[ignore = "a store that is killed while leadership goes there stops its region for long: run it by name"]
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_die_at_each_failpoint_and_lose_nothing() {
     let mut cluster = Cluster::with_failpoints(STORES, SCHEDULE, &FLAGS);
-    let client = connect(&cluster).await;
+    let client = connect(cluster.pd(), PATIENCE).await;
     // Before there is a load: later something is always under way. What is cut off then has three peers from the start.
     whole(&cluster).await;
     let recorder = Recorder::new();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let client = connect(&cluster).await;
+        let client = connect(cluster.pd(), PATIENCE).await;
         tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
     }
     let next = Arc::new(AtomicU64::new(0));
@@ -182,7 +166,7 @@ async fn stores_die_at_each_failpoint_and_lose_nothing() {
 
     stop.send_replace(true);
     tasks.join_all().await;
-    let client = connect(&cluster).await;
+    let client = connect(cluster.pd(), PATIENCE).await;
     // The loaders have ended behind what they wrote last.
     let written = next.load(Ordering::Relaxed).min(MOST);
     for first in (0..written).step_by(400) {

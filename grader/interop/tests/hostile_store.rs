@@ -1,5 +1,6 @@
 //! A hostile store of a cluster of many regions: as in `hostile_peer`, with project 3's stores. Here a message can also give
-//! birth to a peer, end one, wake a region, or claim a range; and the scheduler's orders are twisted, too.
+//! birth to a peer, end one, wake a region, or claim a range; and the scheduler's orders are twisted, too. The little world
+//! around the stores is written out here again: the two projects' stores are two types, with other effects.
 //!
 //! ```text
 //! HOSTILE_CASES=1000000 cargo test -p interop --test main -- hostile_store --nocapture

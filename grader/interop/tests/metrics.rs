@@ -8,6 +8,8 @@ use tikv_client::RawClient;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::tasks::connect;
+
 const SCHEDULE: &str = "[schedule]\nregion-schedule-policy = \"count\"\n";
 
 /// Small regions, and logs so short that who was away needs a snapshot.
@@ -73,21 +75,10 @@ fn has(all: &BTreeMap<String, f64>, name: &str) -> bool {
     all.keys().any(|key| key.starts_with(name))
 }
 
-// Until a leader refuses to hand over to a member that it has not heard for a while: now balance-leader makes it try again and
-// again with a store that was killed a moment ago, and its region serves nothing meanwhile, once in a few runs.
-#[ignore = "a store that is killed while leadership goes there stops its region for long: run it by name"]
 #[tokio::test(flavor = "multi_thread")]
 async fn each_metric_moves() {
     let mut cluster = Cluster::start(3, SCHEDULE, &FLAGS);
-    let connecting = async {
-        loop {
-            match RawClient::new(vec![cluster.scheduler().to_owned()]).await {
-                Ok(client) if client.put("a".to_owned(), "b").await.is_ok() => return client,
-                _ => sleep(Duration::from_millis(50)).await,
-            }
-        }
-    };
-    let client = timeout(PATIENCE, connecting).await.expect("the cluster serves soon");
+    let client = connect(cluster.pd(), PATIENCE).await;
     put_many(&client, 0).await;
     client.get("metrics/000000".to_owned()).await.expect("it is there");
     // Each region on three stores, so that one may be away.

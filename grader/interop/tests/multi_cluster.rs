@@ -25,7 +25,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{Recorder, TASKS, all_from, work};
+use crate::tasks::{Recorder, TASKS, all_from, connect, work};
+
+/// How long a cluster may take to serve somebody.
+const SERVES: Duration = Duration::from_secs(30);
 
 /// A store that is silent for six seconds is replaced: it says every two that it lives.
 const SCHEDULE: &str = r#"
@@ -83,7 +86,7 @@ impl Watcher {
     fn start(cluster: &Cluster) -> Arc<Watcher> {
         let watcher = Arc::new(Watcher { began: Instant::now(), seen: Mutex::default() });
         // Until the test has ended.
-        let (looking, scheduler) = (Arc::downgrade(&watcher), cluster.scheduler().to_owned());
+        let (looking, scheduler) = (Arc::downgrade(&watcher), cluster.pd()[0].clone());
         tokio::spawn(async move {
             loop {
                 let scheduler = scheduler.clone();
@@ -156,20 +159,6 @@ fn is_even(status: &Status, on: &[String]) -> bool {
         && spread(&|store| store.leaders) <= 2
 }
 
-async fn connect(cluster: &Cluster) -> RawClient {
-    let connecting = async {
-        loop {
-            if let Ok(client) = RawClient::new(vec![cluster.scheduler().to_owned()]).await
-                && client.put("connected".to_owned(), "yes").await.is_ok()
-            {
-                return client;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(Duration::from_secs(30), connecting).await.expect("the cluster serves soon")
-}
-
 fn loaded(n: usize) -> String {
     // Not in order: every region grows.
     format!("load/{:08}", n * 61_803 % 100_000_007)
@@ -198,12 +187,12 @@ async fn four_stores_split_balance_and_heal() {
     let mut cluster = Cluster::start(4, SCHEDULE, &FLAGS);
     let watcher = Watcher::start(&cluster);
     let recorder = Recorder::new();
-    let client = connect(&cluster).await;
+    let client = connect(cluster.pd(), SERVES).await;
     watcher.event("the cluster serves");
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let client = connect(&cluster).await;
+        let client = connect(cluster.pd(), SERVES).await;
         tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
     }
 
@@ -243,7 +232,7 @@ async fn four_stores_split_balance_and_heal() {
 
     stop.send_replace(true);
     tasks.join_all().await;
-    let client = connect(&cluster).await;
+    let client = connect(cluster.pd(), SERVES).await;
     let found = all_from(&client, "load/").await;
     let missing: Vec<String> =
         (0..scale.keys).map(loaded).filter(|key| !found.contains_key(key)).collect();

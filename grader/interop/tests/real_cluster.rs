@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{Recorder, TASKS, all_from, work};
+use crate::tasks::{Recorder, TASKS, all_from, connect, work};
 
 /// How long a group may take to find its leader.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,21 +29,6 @@ const MEMORY: u64 = 256 << 20;
 
 /// A log so short that a member is soon too far behind.
 const FLAGS: [&str; 2] = ["--log-entries", "1000"];
-
-/// A client, as soon as there is anybody to serve it.
-async fn connect(group: &Group) -> RawClient {
-    let connecting = async {
-        loop {
-            if let Ok(client) = RawClient::new(group.addresses().to_vec()).await
-                && client.put("connected".to_owned(), "yes").await.is_ok()
-            {
-                return client;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, connecting).await.expect("the group serves soon")
-}
 
 /// What `said` waits for, or a panic after a while.
 async fn until(what: &str, mut said: impl FnMut() -> bool) {
@@ -67,7 +52,7 @@ async fn three_processes_under_kill_9() {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let client = connect(&group).await;
+        let client = connect(group.addresses(), PATIENCE).await;
         tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
     }
     let (began, mut kills) = (Instant::now(), 0);
@@ -80,7 +65,7 @@ async fn three_processes_under_kill_9() {
     }
     stop.send_replace(true);
     tasks.join_all().await;
-    let client = connect(&group).await;
+    let client = connect(group.addresses(), PATIENCE).await;
     let (ops, acknowledged) = recorder.judge(&client).await;
     println!("{kills} kills, {ops} operations linearizable, {acknowledged} other writes all there");
     assert!(acknowledged > 0, "nothing was written: the members' deaths stopped everything");
@@ -113,11 +98,11 @@ async fn catches_up_by_snapshot(group: &mut Group, client: &RawClient) {
 
     // Member 2 misses the last write, so that only member 3 can lead these two; then its data is what is read.
     group.kill(1);
-    let client = connect(group).await;
+    let client = connect(group.addresses(), PATIENCE).await;
     client.put("last".to_owned(), "word").await.expect("two of three are a majority");
     group.kill(0);
     group.revive(1);
-    let client = connect(group).await;
+    let client = connect(group.addresses(), PATIENCE).await;
     assert_eq!(client.get("last".to_owned()).await.unwrap(), Some(b"word".to_vec()));
     assert_eq!(all_from(&client, "missed/").await.len(), 60 * 64);
     group.revive(0);

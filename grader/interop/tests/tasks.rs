@@ -11,6 +11,7 @@ use sim::history::{History, Op, OpResult};
 use sim::linear;
 use tikv_client::{Error, KvPair, RawClient};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 /// Whoever reads everything back at the end counts as one more.
 pub const TASKS: u64 = 16;
@@ -22,6 +23,21 @@ const SHARED: u64 = 5;
 /// An attempt that took less was the only one of its call: what makes a client try again without a definite answer is
 /// a member's death, and a new leader is not elected sooner.
 const ONE_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// A client of the cluster that these addresses know, as soon as anybody serves it: at most `patience` from now.
+pub async fn connect(pd: &[String], patience: Duration) -> RawClient {
+    let connecting = async {
+        loop {
+            if let Ok(client) = RawClient::new(pd.to_vec()).await
+                && client.put("connected".to_owned(), "yes").await.is_ok()
+            {
+                return client;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(patience, connecting).await.expect("the cluster serves soon")
+}
 
 /// What all clients saw.
 #[derive(Default)]

@@ -43,4 +43,4 @@ pub use group_commit::{GROUP_BYTES, GROUP_WRITES, GroupCommit, QUEUE};
 pub use service::{MAX_REQUEST_LEN, TikvService};
 pub use signal::interrupted;
 pub use standalone::{Config, Standalone};
-pub use stop::Stop;
+pub use stop::{Beats, Stop};

@@ -123,13 +123,24 @@ impl<N: MembershipNode> MultiStore<N> {
     }
 
     /// Leadership goes over to somebody else: nothing for the log, so the answer says only that it was begun.
+    ///
+    /// Not to somebody who has been silent for an election timeout: a leader that hands over takes no proposals, so to wait for
+    /// the dead would stop the region, again with each order of a scheduler that has not missed the store yet.
     fn hand_over(&mut self, header: RaftRequestHeader, write: Write) -> Option<(Refusal, Write)> {
         let replica = self.replicas.get_mut(&header.region_id)?;
         let admin = write.request.admin_request.clone().unwrap_or_default();
         let transfer = admin.transfer_leader.unwrap_or_default();
         let first = transfer.peer.into_iter().chain(transfer.peers).map(|peer: Member| peer.id);
         let mut why = Refusal::Invalid("a transfer names a peer".into());
+        let patience = self.config.raft.election_tick * self.config.tick;
         for to in first {
+            let heard = replica.heard.get(&to).filter(|_| replica.leads());
+            let silent = heard.map_or(0, |heard| self.now.saturating_sub(*heard));
+            if silent > patience {
+                let silent = silent / 1_000;
+                why = Refusal::Later(format!("peer {to} was not heard for {silent} ms"));
+                continue;
+            }
             match replica.peer.node_mut().transfer_leader(to) {
                 Ok(()) => {
                     let term = replica.peer.status().term;

@@ -38,7 +38,6 @@ use multiraft::scheduler::server::Driver;
 use serde_json::Value;
 use standalone::server::Stop;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
 use txn::server::Watch;
 
@@ -110,15 +109,8 @@ where
     let (views, _) = watch::channel(String::new());
     let publisher = views.clone();
     tokio::spawn(async move {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopped = stop.thrown();
-        tokio::pin!(stopped);
-        loop {
-            tokio::select! {
-                () = &mut stopped => return,
-                _ = ticks.tick() => {}
-            }
+        let mut beats = stop.beats(EVERY);
+        while beats.wait().await {
             if publisher.receiver_count() > 0 {
                 publisher.send_replace(make().await.to_string());
             }

@@ -9,7 +9,6 @@ use proto::kvrpcpb::GcRequest;
 use proto::pdpb::GetGcSafePointRequest;
 use standalone::Storage;
 use standalone::server::Stop;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::leaderships::{Leaderships, context};
 use crate::{Concurrency, TxnApi};
@@ -25,17 +24,10 @@ pub(super) async fn collect<S: Storage>(
     pd: Pd,
     stop: Stop,
 ) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
+    let mut beats = stop.beats(EVERY);
     // Regions, and up to where they are clear.
     let mut clear = BTreeMap::new();
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            _ = ticks.tick() => {}
-        }
+    while beats.wait().await {
         let ask = GetGcSafePointRequest { header: Some(pd.header()) };
         let safe_point = match pd.client().get_gc_safe_point(ask).await {
             Ok(answer) => answer.into_inner().safe_point,

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use multiraft::raftstore::server::Pd;
 use standalone::server::Stop;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::leaderships::timestamp;
 use crate::{Concurrency, TimeStamp};
@@ -50,16 +49,9 @@ pub(super) enum Oracle {
 
 /// Moves the horizon, until the store ends.
 pub(super) async fn follow(concurrency: Concurrency, oracle: Oracle, stop: Stop) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
+    let mut beats = stop.beats(EVERY);
     let mut last = None;
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            _ = ticks.tick() => {}
-        }
+    while beats.wait().await {
         match &oracle {
             Oracle::Scheduler(pd) => {
                 if let Ok(ts) = timestamp(pd).await {

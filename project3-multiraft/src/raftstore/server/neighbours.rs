@@ -11,7 +11,7 @@ use std::time::Duration;
 use proto::pdpb::{GetAllStoresRequest, GetStoreRequest};
 use raftkv::server::{Neighbours, number};
 use standalone::server::Stop;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
@@ -46,15 +46,8 @@ impl Stores {
 
     /// Remembers where all stores are, until this one ends.
     pub(super) async fn remember(self, stop: Stop) {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopped = stop.thrown();
-        tokio::pin!(stopped);
-        loop {
-            tokio::select! {
-                () = &mut stopped => return,
-                _ = ticks.tick() => {}
-            }
+        let mut beats = stop.beats(EVERY);
+        while beats.wait().await {
             let ask = GetAllStoresRequest { header: Some(self.pd.header()), ..Default::default() };
             let Ok(Ok(answer)) = timeout(PATIENCE, self.pd.client().get_all_stores(ask)).await
             else {

@@ -13,7 +13,7 @@ use proto::pdpb::{
 use standalone::server::Stop;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -202,15 +202,8 @@ pub(super) async fn live(
     // The edge: the machine's clock is read here, and told.
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let start_time = u32::try_from(seconds).unwrap_or(u32::MAX);
-    let mut ticks = interval(ALIVE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            _ = ticks.tick() => {}
-        }
+    let mut beats = stop.beats(ALIVE);
+    while beats.wait().await {
         let regions = counts.borrow().regions;
         let (capacity, available) = space(&data);
         let stats = StoreStats {

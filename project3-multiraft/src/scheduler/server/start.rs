@@ -10,7 +10,6 @@ use standalone::server::net::Listener;
 use standalone::server::{Stop, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use super::{Disk, Driver, Service, Settings, status};
 use crate::scheduler::{Cluster, Config};
@@ -105,19 +104,10 @@ impl Scheduler {
 }
 
 async fn tick(driver: Arc<Driver>, stop: Stop) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stopped = stop.thrown();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut stopped => return,
-            _ = ticks.tick() => {
-                if driver.tell(|cluster, times| cluster.tick(times.uptime)).is_err() {
-                    return;
-                }
-            }
+    let mut beats = stop.beats(TICK);
+    while beats.wait().await {
+        if driver.tell(|cluster, times| cluster.tick(times.uptime)).is_err() {
+            return;
         }
     }
 }

@@ -7,6 +7,7 @@ use sim::cluster::protocol::Cluster;
 use sim::cluster::setup::SECOND;
 use sim::failure::Outcome;
 use sim::harness::{Run, Test};
+use sim::history::{Op, OpResult};
 
 use super::city::{City, REGION, Said, broke, change_command, epoch};
 use super::config::StoreConfig;
@@ -21,6 +22,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_new_peer_is_born_and_filled,
         a_learner_is_promoted,
         leadership_goes_where_the_scheduler_wants_it,
+        leadership_is_not_offered_to_the_silent,
         a_removed_peer_is_gone,
         a_removed_peer_comes_back_as_another,
         a_leader_that_is_removed_leaves_a_region_that_serves,
@@ -237,6 +239,37 @@ fn leadership_goes_where_the_scheduler_wants_it(run: &mut Run<'_, Cluster>) -> O
         city.put(b"a", &[b'0' + u8::try_from(store).unwrap_or(0)])?;
     }
     city.expect(b"a", Some(b"3"))?;
+    city.finish()
+}
+
+/// The scheduler wants a store to lead that was cut off a moment ago, and says so again and again. Whoever hands over takes no
+/// proposals, so a leader that waits for the silent one serves nothing. When it is back, it is to lead.
+///
+/// Hint: `Replica::heard` says when the leader last heard each member; every message of a member counts.
+fn leadership_is_not_offered_to_the_silent(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(3, 3))?;
+    city.settle()?;
+    city.make(b"", Wish::Lead(1))?;
+    city.put(b"a", b"0")?;
+    let away = city.world.fault(Fault::Isolate(Who::Node(3)), None)?;
+    city.world.run_for(2 * SECOND)?;
+    city.wish(b"", Wish::Lead(3));
+    for round in 0..20u8 {
+        city.world.run_for(SECOND / 5)?;
+        let end = city.world.call(1, Op::Put(b"a".to_vec(), vec![round]), 1)?;
+        if end.result() != Some(&OpResult::Written) {
+            return broke(
+                "a region stops to wait for a store that is away",
+                format!(
+                    "n3 was cut off more than two seconds ago, the scheduler wants it to lead, and n1 leads, with n2"
+                ),
+                format!("n1 does not take write {round} of twenty: {end:?}"),
+            );
+        }
+    }
+    city.world.heal(away)?;
+    city.fulfil(10 * SECOND)?;
+    city.expect(b"a", Some(&[19]))?;
     city.finish()
 }
 
