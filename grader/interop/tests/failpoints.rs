@@ -59,7 +59,8 @@ fn value(n: u64) -> String {
 /// Writes one key after the other, so that the last region grows and is cut again and again. Each is written until it is
 /// acknowledged.
 async fn load(
-    client: RawClient,
+    mut client: RawClient,
+    pd: Vec<String>,
     recorder: Arc<Recorder>,
     next: Arc<AtomicU64>,
     stop: watch::Receiver<bool>,
@@ -71,6 +72,7 @@ async fn load(
         }
         while let Err(error) = client.put(key(n), value(n)).await {
             recorder.failed(&error);
+            client = connect(&pd, PATIENCE).await;
         }
         if *stop.borrow() {
             return;
@@ -134,7 +136,7 @@ async fn stores_die_at_each_failpoint_and_lose_nothing() {
     let next = Arc::new(AtomicU64::new(0));
     for _ in 0..LOADERS {
         let (client, recorder) = (client.clone(), recorder.clone());
-        tasks.spawn(load(client, recorder, next.clone(), stopped.clone()));
+        tasks.spawn(load(client, cluster.pd().to_vec(), recorder, next.clone(), stopped.clone()));
     }
     loaded(&next, 600).await;
 

@@ -39,15 +39,17 @@ const OF_STORES: [&str; 17] = [
 ];
 
 /// 400 keys of four kilobytes, a few at a time.
-async fn put_many(client: &RawClient, from: u32) {
+async fn put_many(client: &RawClient, pd: &[String], from: u32) {
     const WRITERS: usize = 16;
     let mut writers = JoinSet::new();
     for first in (from..).take(WRITERS) {
-        let client = client.clone();
+        let (mut client, pd) = (client.clone(), pd.to_vec());
         writers.spawn(async move {
             for n in (first..from + 400).step_by(WRITERS) {
                 let (key, value) = (format!("metrics/{n:06}"), format!("{n:>4096}"));
-                while client.put(key.clone(), value.clone()).await.is_err() {}
+                while client.put(key.clone(), value.clone()).await.is_err() {
+                    client = connect(&pd, PATIENCE).await;
+                }
             }
         });
     }
@@ -79,7 +81,7 @@ fn has(all: &BTreeMap<String, f64>, name: &str) -> bool {
 async fn each_metric_moves() {
     let mut cluster = Cluster::start(3, SCHEDULE, &FLAGS);
     let client = connect(cluster.pd(), PATIENCE).await;
-    put_many(&client, 0).await;
+    put_many(&client, cluster.pd(), 0).await;
     client.get("metrics/000000".to_owned()).await.expect("it is there");
     // Each region on three stores, so that one may be away.
     until(|| match cluster.status() {
@@ -88,7 +90,7 @@ async fn each_metric_moves() {
     })
     .await;
     cluster.kill(2);
-    put_many(&client, 1000).await;
+    put_many(&client, cluster.pd(), 1000).await;
     cluster.revive(2);
 
     until(|| {

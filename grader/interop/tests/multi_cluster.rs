@@ -23,7 +23,7 @@ use interop::picture::Life;
 use tikv_client::RawClient;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::tasks::{Recorder, TASKS, all_from, connect, work};
 

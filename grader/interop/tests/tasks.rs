@@ -25,6 +25,9 @@ const SHARED: u64 = 5;
 const ONE_ATTEMPT: Duration = Duration::from_millis(250);
 
 /// A client of the cluster that these addresses know, as soon as anybody serves it: at most `patience` from now.
+///
+/// One that gave up is best replaced: if the leader that it remembers is on a store that it was never connected to, and that
+/// refuses connections, 0.4.0 does not forget that leader, and every later call fails at once, whoever leads now.
 pub async fn connect(pd: &[String], patience: Duration) -> RawClient {
     let connecting = async {
         loop {
