@@ -164,8 +164,8 @@ function link(page) {
   return `#${parts.join("&")}`;
 }
 
-function fromLink(page) {
-  const wanted = new URLSearchParams(location.hash.slice(1));
+function fromLink(page, hash = location.hash) {
+  const wanted = new URLSearchParams(hash.slice(1));
   const named = wanted.has("to") || wanted.has("find");
   if (!named && !wanted.has("e")) return false;
   setEven(page, wanted.get("even") !== "0");
@@ -368,7 +368,8 @@ function bind(page) {
     page.list.draw();
     redraw(page);
   }).observe(canvas.parentElement);
-  window.addEventListener("hashchange", () => fromLink(page));
+  // What the event names, not the address: a frame drawn meanwhile has written the old position there again.
+  window.addEventListener("hashchange", (change) => fromLink(page, new URL(change.newURL).hash));
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(page));
 }
 
