@@ -76,6 +76,10 @@ pub trait RaftNode: Send {
     /// Nothing was appended.
     fn propose(&mut self, data: Bytes) -> raftcore::Result<()>;
 
+    /// All members are to hear at once when the last entry of the log is committed. A node that always tells them has
+    /// nothing to do.
+    fn announce_last(&mut self) {}
+
     /// Asks for an index at which a read is linearizable.
     ///
     /// # Errors
@@ -140,6 +144,10 @@ impl RaftNode for Node {
 
     fn propose(&mut self, data: Bytes) -> raftcore::Result<()> {
         self.propose(Bytes::new(), data)
+    }
+
+    fn announce_last(&mut self) {
+        self.announce_last();
     }
 
     fn read_index(&mut self, context: Bytes) -> raftcore::Result<()> {

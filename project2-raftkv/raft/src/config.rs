@@ -33,6 +33,10 @@ pub struct Config {
     pub max_uncommitted_size: u64,
     /// The most that one Ready hands out to be applied. At least one entry always goes.
     pub max_committed_size_per_ready: u64,
+    /// Followers hear of a new commit index with the next append or heartbeat, and not at once by a message of its own. They
+    /// apply a little later, and to write one entry after the other takes half as many messages. Entries for which that
+    /// is too late are announced: [`Raft::announce_last`](crate::Raft::announce_last).
+    pub skip_bcast_commit: bool,
     /// Ask before disturbing (thesis 9.6).
     pub pre_vote: bool,
     /// A leader that hears from no quorum for an election timeout steps down, and a node that hears its
@@ -68,6 +72,7 @@ impl Config {
             max_inflight_bytes: 64 << 20,
             max_uncommitted_size: u64::MAX,
             max_committed_size_per_ready: 64 << 20,
+            skip_bcast_commit: false,
             pre_vote: false,
             check_quorum: false,
             lease_read: false,

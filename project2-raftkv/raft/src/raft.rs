@@ -110,6 +110,8 @@ pub struct Raft<S: Storage> {
     pub(crate) uncommitted_size: u64,
     /// What this leader found in its log when it was elected; entries behind it count as proposed by it.
     pub(crate) inherited: u64,
+    /// Everybody is to hear at once when this entry is committed; 0: none.
+    pub(crate) announced: u64,
     pub(crate) reads: Reads,
 
     /// What others should hear, as soon as term and vote are durable.
@@ -150,6 +152,7 @@ impl<S: Storage> Raft<S> {
             opening: false,
             uncommitted_size: 0,
             inherited: 0,
+            announced: 0,
             reads: Reads::default(),
             messages: Vec::new(),
             persisted_messages: Vec::new(),

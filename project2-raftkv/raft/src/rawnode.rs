@@ -132,6 +132,11 @@ impl<S: Storage> RawNode<S> {
         self.propose_entry(EntryType::EntryNormal, context, data)
     }
 
+    /// As [`Raft::announce_last`].
+    pub fn announce_last(&mut self) {
+        self.raft.announce_last();
+    }
+
     /// *Seam.* Proposes an entry of any type.
     ///
     /// # Errors

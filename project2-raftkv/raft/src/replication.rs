@@ -174,8 +174,7 @@ impl<S: Storage> Raft<S> {
     /// Moves the commit index to what a quorum has, and lets everybody know.
     ///
     /// You will need [`Quorum::committed`](crate::Quorum::committed), the members' `match_index`,
-    /// `log.matches` and `log.commit_to`. Which entries may be counted? To let a member know, set `owed` in its
-    /// progress.
+    /// `log.matches`, `log.commit_to` and `tell_commit`, below. Which entries may be counted?
     pub(crate) fn maybe_commit(&mut self) -> Result<()> {
         // BEGIN SOLUTION 2AB.maybe_commit
         let matched = |id| self.progress.get(&id).map_or(0, |progress| progress.match_index);
@@ -184,12 +183,29 @@ impl<S: Storage> Raft<S> {
         if index <= self.log.committed || !self.log.matches(index, self.term)? {
             return Ok(());
         }
+        let before = self.log.committed;
         self.log.commit_to(index);
+        self.tell_commit(before);
+        Ok(())
+        // END SOLUTION
+    }
+
+    /// The commit index was `before`, and has moved: all members are owed an append that says so, or hear of it with the next
+    /// one or a heartbeat if that is soon enough ([`Config::skip_bcast_commit`](crate::Config::skip_bcast_commit)).
+    fn tell_commit(&mut self, before: u64) {
+        let announced = before < self.announced && self.announced <= self.log.committed;
+        if self.config.skip_bcast_commit && !announced {
+            return;
+        }
         for progress in self.progress.values_mut() {
             progress.owed = true;
         }
-        Ok(())
-        // END SOLUTION
+    }
+
+    /// All members are to hear at once when the last entry of this leader's log is committed, whatever
+    /// [`Config::skip_bcast_commit`](crate::Config::skip_bcast_commit) says: it changes what they are.
+    pub fn announce_last(&mut self) {
+        self.announced = self.log.last_index();
     }
 
     /// This node's own disk has everything up to this entry, as it was when it was handed out to be written.

@@ -51,6 +51,7 @@ impl Config {
             max_size_per_msg: 1 << 20,
             max_uncommitted_size: 64 << 20,
             max_committed_size_per_ready: 16 << 20,
+            skip_bcast_commit: true,
             pre_vote: true,
             check_quorum: true,
             ..raftcore::Config::new(store_id)

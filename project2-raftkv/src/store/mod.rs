@@ -35,6 +35,7 @@ pub mod limits;
 mod open;
 mod rounds;
 mod snapshots;
+mod unsynced;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,6 +46,7 @@ pub use desk::Request;
 pub use effect::{Effect, JobDone, KvWrite, LogWrite, RegionJob, SnapStream, answer};
 pub use limits::Config;
 pub use open::group_id;
+pub use unsynced::Unsynced;
 
 use crate::apply::{AdminExec, Applied, Apply, ApplyResult, CompactLog, Compacted};
 use crate::callback::{Callback, Waiter, callback};
@@ -96,9 +98,7 @@ pub struct Store {
     now: Micros,
     writing: VecDeque<Writing>,
     next_write: u64,
-    /// Bytes that were committed to the data and not synced.
-    unsynced: u64,
-    flushed_at: Micros,
+    unsynced: Unsynced,
     durable_applied: u64,
     /// The log may be cut up to here, once the data is synced.
     gc_waits: Option<u64>,

@@ -9,7 +9,7 @@ use standalone::engine::{CF_DEFAULT, Durability, Engine, WriteBatch};
 
 use super::desk::Desk;
 use super::snapshots::Transfers;
-use super::{Config, Store};
+use super::{Config, Store, Unsynced};
 use crate::apply::{Apply, CompactLog};
 use crate::error::Error;
 use crate::log_store::LogStore;
@@ -58,6 +58,7 @@ impl Store {
         let raft = raftcore::Config { id: me.id, applied, ..config.raft.clone() };
         let hint_ticks = 3 * raft.heartbeat_tick;
         let node = Node::new(raft, storage)?;
+        let unsynced = Unsynced::new(config.store_id, config.flush_every, config.flush_bytes);
         Ok(Store {
             peer: Peer::new(node, me, applied, hint_ticks),
             apply: Apply::new(region, apply_state, CompactLog),
@@ -75,8 +76,7 @@ impl Store {
             now,
             writing: std::collections::VecDeque::new(),
             next_write: 0,
-            unsynced: 0,
-            flushed_at: now,
+            unsynced,
             durable_applied: applied,
             // What the last life was about to remove, if it did not come to it.
             gc_waits: Some(truncated).filter(|&index| index > INIT_INDEX),

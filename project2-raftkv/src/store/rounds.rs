@@ -41,7 +41,7 @@ impl Store {
     fn apply_committed(&mut self) -> Result<()> {
         for task in mem::take(&mut self.round.apply) {
             let result = self.apply.apply(task, &mut self.data)?;
-            self.unsynced += result.written;
+            self.unsynced.add(result.written, self.now);
             self.resting.applied.push(result);
         }
         Ok(())
@@ -128,10 +128,10 @@ impl Store {
         if batch.is_empty() {
             return;
         }
-        // Small writes count, too: each is a page or two.
-        self.unsynced += 1;
+        // A page or two.
+        self.unsynced.add(1, self.now);
         if resting.synced {
-            (self.unsynced, self.flushed_at) = (0, self.now);
+            self.unsynced.clear();
         }
         let durability = if resting.synced { Durability::Immediate } else { Durability::None };
         self.committing = Some(resting);
@@ -155,9 +155,7 @@ impl Store {
         if self.peer.is_installing() {
             return false;
         }
-        let late = self.unsynced > 0
-            && self.now.saturating_sub(self.flushed_at) >= self.config.flush_every;
-        late || self.unsynced >= self.config.flush_bytes || self.gc_waits.is_some()
+        self.unsynced.is_due(self.now) || self.gc_waits.is_some()
     }
 
     fn tell_observers(&mut self) {

@@ -83,7 +83,7 @@ impl Store {
                 }
             }
         }
-        self.unsynced += part.len() as u64;
+        self.unsynced.add(part.len() as u64, self.now);
         Ok(())
     }
 
@@ -151,7 +151,7 @@ impl Store {
         tracing::info!(region = region.id, index, term, state = ?PeerState::Normal, "snapshot installed");
         self.apply.reset(region, apply_state);
         (self.durable_applied, self.gc_waits) = (index, None);
-        (self.unsynced, self.flushed_at) = (0, self.now);
+        self.unsynced.clear();
         let ready = self.peer.on_installed(index, &mut self.round);
         self.write_log(then, ready);
     }

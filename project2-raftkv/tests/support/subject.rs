@@ -95,6 +95,7 @@ fn config(open: &Open) -> Config {
     config.tick = open.tick;
     config.raft.seed = open.seed;
     config.raft.election_tick = wanted.election_tick;
+    config.raft.skip_bcast_commit = wanted.disciplined;
     config.raft.pre_vote = wanted.disciplined;
     config.raft.check_quorum = wanted.disciplined;
     config.raft.lease_read = wanted.lease_read;

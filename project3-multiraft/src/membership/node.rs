@@ -224,6 +224,10 @@ impl RaftNode for Node {
         self.propose(Bytes::new(), data)
     }
 
+    fn announce_last(&mut self) {
+        self.raw.announce_last();
+    }
+
     fn read_index(&mut self, context: Bytes) -> raftcore::Result<()> {
         self.raw.read_index(context)
     }

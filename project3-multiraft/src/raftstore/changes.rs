@@ -30,7 +30,7 @@ impl<N: MembershipNode> MultiStore<N> {
             let here = self.replicas.get_mut(&region).filter(|replica| !replica.removed);
             let Some(replica) = here else { break };
             let result = replica.apply.apply(task, &mut self.data)?;
-            self.unsynced += result.written;
+            self.unsynced.add(result.written, self.now);
             self.unsynced_regions.insert(region);
             let life = replica.life;
             let changes = |outcome: &Changed| !matches!(outcome, Changed::Compacted(_));

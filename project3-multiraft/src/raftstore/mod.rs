@@ -108,6 +108,7 @@ use raftkv::log_store::{LogBatch, LogStore};
 use raftkv::observer::PeerObserver;
 use raftkv::peer::{Micros, Peer, Round};
 use raftkv::peer_storage::PeerStorage;
+use raftkv::store::Unsynced;
 use standalone::engine::WriteBatch;
 
 pub use config::Config;
@@ -186,9 +187,8 @@ pub struct MultiStore<N: MembershipNode> {
     next_write: u64,
     lives: u64,
     /// Bytes that were committed to the data and not synced, and whose they are.
-    unsynced: u64,
+    unsynced: Unsynced,
     unsynced_regions: BTreeSet<u64>,
-    flushed_at: Micros,
     liveness: sleep::Liveness,
 }
 

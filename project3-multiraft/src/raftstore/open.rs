@@ -23,6 +23,7 @@ use raftkv::apply::Apply;
 use raftkv::log_store::{LogBatch, LogOp, LogStore};
 use raftkv::peer::{Micros, Peer, Round};
 use raftkv::peer_storage::{self, INIT_INDEX, Opened, load};
+use raftkv::store::Unsynced;
 use raftkv::{Error, Result, keys, snapshot};
 use standalone::engine::{CF_DEFAULT, Direction, Durability, Engine, WriteBatch};
 use standalone::keys::KeyRange;
@@ -54,6 +55,7 @@ impl<N: MembershipNode> MultiStore<N> {
             return Err(Error::Config("a store needs an id: the scheduler gives them".into()));
         }
         identify(kv, &*log, &config)?;
+        let unsynced = Unsynced::new(config.store_id, config.flush_every, config.flush_bytes);
         let mut store = MultiStore {
             config,
             make,
@@ -81,9 +83,8 @@ impl<N: MembershipNode> MultiStore<N> {
             writing: VecDeque::new(),
             next_write: 0,
             lives: 0,
-            unsynced: 0,
+            unsynced,
             unsynced_regions: BTreeSet::new(),
-            flushed_at: now,
             liveness: sleep::Liveness::default(),
         };
         let mut states = Vec::new();

@@ -142,10 +142,10 @@ impl<N: MembershipNode> MultiStore<N> {
             self.begin(resting.jobs);
             return;
         }
-        // Small writes count, too: each is a page or two.
-        self.unsynced += 1;
+        // A page or two.
+        self.unsynced.add(1, self.now);
         if resting.synced {
-            (self.unsynced, self.flushed_at) = (0, self.now);
+            self.unsynced.clear();
             for region in mem::take(&mut self.unsynced_regions) {
                 let Some(replica) = self.replicas.get(&region) else { continue };
                 let upto = replica.apply.state().applied_index;
@@ -195,13 +195,10 @@ impl<N: MembershipNode> MultiStore<N> {
 
     /// R5: every second, every 32 MiB, or when a log waits to be cut.
     fn flush_is_due(&self) -> bool {
-        let due = self.now.saturating_sub(self.flushed_at) >= self.config.flush_every;
         let waits = |region: &u64| {
             self.replicas.get(region).is_some_and(|replica| replica.gc_waits.is_some())
         };
-        (self.unsynced > 0 && due)
-            || self.unsynced >= self.config.flush_bytes
-            || self.unsynced_regions.iter().any(waits)
+        self.unsynced.is_due(self.now) || self.unsynced_regions.iter().any(waits)
     }
 
     /// Proposes to cut a region's log, if it is time and no such proposal is on its way.

@@ -76,12 +76,30 @@ impl<N: MembershipNode> MultiStore<N> {
             return Some((region::region_not_found(region), request));
         };
         match request {
-            Held::Write(write) => self.propose(write).map(|(why, write)| (why, Held::Write(write))),
+            Held::Write(write) => {
+                let back = self.propose_aloud(write);
+                back.map(|(why, write)| (why, Held::Write(write)))
+            }
             Held::Read(read) => {
                 let turned = replica.peer.read(read);
                 turned.err().map(|turned| (turned.why, Held::Read(turned.request)))
             }
         }
+    }
+
+    /// Proposes. That an admin command is committed, everybody is to hear at once: whoever knows of it late is late in a new
+    /// region, or asks one that is no member any more.
+    fn propose_aloud(&mut self, write: Write) -> Option<(Refusal, Write)> {
+        let header = write.request.header.unwrap_or_default();
+        let is_admin = write.request.admin_request.is_some();
+        let back = self.propose(write);
+        if is_admin
+            && back.is_none()
+            && let Some(replica) = self.replicas.get_mut(&header.region_id)
+        {
+            replica.peer.node_mut().announce_last();
+        }
+        back
     }
 
     /// A write, or an admin command, to the peer of its region; `None` if it was taken.
@@ -213,7 +231,7 @@ impl<N: MembershipNode> MultiStore<N> {
         let request: Box<RaftCmdRequest> = cmd::admin_request(header, admin);
         let deadline = self.now.saturating_add(10_000_000);
         let kind = request.admin_request.as_ref().map(proto::raft_cmdpb::AdminRequest::cmd_type);
-        if let Some((why, _)) = self.propose(Write { request, callback, deadline }) {
+        if let Some((why, _)) = self.propose_aloud(Write { request, callback, deadline }) {
             tracing::debug!(region = header.region_id, ?kind, %why, "not now");
         }
         self.busy.insert(header.region_id);

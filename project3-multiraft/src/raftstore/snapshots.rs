@@ -97,7 +97,7 @@ impl<N: MembershipNode> MultiStore<N> {
                 replica.peer.step_snapshot(*message)?;
             }
         }
-        self.unsynced += part.len() as u64;
+        self.unsynced.add(part.len() as u64, self.now);
         Ok(())
     }
 
