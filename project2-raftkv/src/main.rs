@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use raftkv::server::{Config, Member};
+use raftkv::server::{Config, Member, runtime};
 use standalone::server::interrupted;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -84,11 +84,7 @@ fn main() -> ExitCode {
         check_quorum: !args.no_check_quorum,
         lease_read: !args.no_check_quorum && !args.no_leases,
     };
-    let done = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(&config)));
+    let done = runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run(&config)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,6 +9,7 @@ use crate::quorum::{Majority, Quorum};
 ///
 /// Everything optional is off in [`Config::new`]: PreVote, CheckQuorum, lease reads.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools)] // raft-rs's names, and each is a choice of its own
 pub struct Config {
     /// This node; not 0.
     pub id: u64,

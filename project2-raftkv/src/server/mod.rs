@@ -55,7 +55,7 @@ mod transport;
 mod workers;
 
 pub use disk::{Opened, draw, open};
-pub use driver::{Driven, PATIENCE, spawn};
+pub use driver::{Driven, PATIENCE, runtime, spawn};
 pub use inputs::{Input, Inputs, TICK};
 pub use member::{Config, Member};
 pub use service::{Fork, StoreService, between_stores, number};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use multiraft::raftstore::server::{Clients, Flags, Handles, Served, Settings, StoreServer};
 use proto::tikvpb::tikv_server::TikvServer;
+use raftkv::server::runtime;
 use standalone::latches::Latches;
 use standalone::raw::RawApi;
 use standalone::server::{MAX_REQUEST_LEN, SystemClock, TikvService, interrupted};
@@ -29,8 +30,7 @@ pub fn main() -> ExitCode {
         let filter = filter.map_err(|e| format!("`log` is \"{}\": {e}", settings.log))?;
         let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(filter);
         tracing_subscriber::registry().with(log).init();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(&settings))
+        runtime()?.block_on(run(&settings))
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

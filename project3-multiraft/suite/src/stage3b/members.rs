@@ -260,9 +260,7 @@ fn leadership_is_not_offered_to_the_silent(run: &mut Run<'_, Cluster>) -> Outcom
         if end.result() != Some(&OpResult::Written) {
             return broke(
                 "a region stops to wait for a store that is away",
-                format!(
-                    "n3 was cut off more than two seconds ago, the scheduler wants it to lead, and n1 leads, with n2"
-                ),
+                "n3 was cut off more than two seconds ago, the scheduler wants it to lead, and n1 leads, with n2".to_owned(),
                 format!("n1 does not take write {round} of twenty: {end:?}"),
             );
         }
