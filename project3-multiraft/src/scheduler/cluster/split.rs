@@ -90,7 +90,12 @@ impl Cluster {
         let joined = regions.windows(2).all(|pair| {
             pair[0].end_key == pair[1].start_key && pair[0].start_key < pair[0].end_key
         });
-        let sound = regions.iter().all(|region| region.id != 0 && region.region_epoch.is_some());
+        // Only the last one may end where all keys end.
+        let forward =
+            |region: &Region| region.end_key.is_empty() || region.start_key < region.end_key;
+        let sound = regions
+            .iter()
+            .all(|region| region.id != 0 && region.region_epoch.is_some() && forward(region));
         if regions.len() < 2 || !joined || !sound {
             let text = "the parts of a split have ids and epochs, and each begins where the one before ends";
             return Err(refusal(ErrorType::InvalidValue, text.into()));
