@@ -56,7 +56,7 @@ pub trait Driven: Send + 'static {
 /// The runtime of a process that is one store, for its sockets.
 ///
 /// One core is left to the raft loop and the log writer. Where there are two, a second worker of the runtime would take it
-/// from them: they wake each other for each message, and one client's write then takes a fifth longer.
+/// from them: they wake each other for each message, and one client's write then takes up to a fifth longer.
 ///
 /// # Errors
 /// The threads cannot be started.

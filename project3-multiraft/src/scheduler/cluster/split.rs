@@ -97,7 +97,7 @@ impl Cluster {
             .iter()
             .all(|region| region.id != 0 && region.region_epoch.is_some() && forward(region));
         if regions.len() < 2 || !joined || !sound {
-            let text = "the parts of a split have ids and epochs, and each begins where the one before ends";
+            let text = "the parts of a split have ids and epochs, none ends before it begins, and each begins where the one before ends";
             return Err(refusal(ErrorType::InvalidValue, text.into()));
         }
         for region in regions {

@@ -102,5 +102,8 @@ fn a_reported_split_is_on_the_map(run: &mut World) -> Outcome {
     let answer = pd.get_region(b"d")?;
     expect_eq(|| "the leader that has reported itself".into(), &right.peer_on(2), &answer.leader)?;
     let torn = vec![left.region(), Shape::new(10, "e", "f").on(&[1]).at(5, 5).region()];
-    pd.refused(ReportBatchSplitRequest { regions: torn, ..Default::default() }).map(drop)
+    pd.refused(ReportBatchSplitRequest { regions: torn, ..Default::default() })?;
+    // Its end is no key behind its beginning: there is no such range.
+    let backwards = vec![left.region(), Shape::new(10, "d", "b").on(&[1]).at(5, 5).region()];
+    pd.refused(ReportBatchSplitRequest { regions: backwards, ..Default::default() }).map(drop)
 }
