@@ -31,8 +31,8 @@
 //!   1. Send      region 7: append [9]                   whatever the disk does
 //!   2. WriteLog  region 7: [9]; region 12: vote         one fsync for both; promises wait for it
 //!   3. WriteKv   region 7: entry 8's data               unsynced as a rule (R2), by the kv writer, while the loop goes on
+//!   4. Answer    entry 8's client                       a majority has it in its logs
 //!      ... kv_written: readers see it
-//!   4. Answer    entry 8's client
 //! ```
 //!
 //! Entry 9 is committed and applied. If a split came before it in the log, its `version` is old now, and it is refused
@@ -68,8 +68,8 @@
 //! - A peer id that died here never lives again: its tombstone remembers it.
 //! - Nothing acts on a change of a region before the commit that holds it is durable (R3): until `kv_written` says so, its
 //!   peer and its consensus node do not know of it. Meanwhile the region takes no snapshot, and does not die.
-//! - What rests on the data (answers, changed regions, the log's side of a birth or a death, jobs) waits for the commit
-//!   that holds it, and for all before that.
+//! - What rests on the data (readers, changed regions and all behind them, the log's side of a birth or a death, jobs)
+//!   waits for the commit that holds it, and for all before that. A write that changes no region rests on the log alone.
 //!
 //! # Left out
 //!

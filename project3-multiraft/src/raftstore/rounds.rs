@@ -6,9 +6,9 @@
 //!   Send*          what may leave whatever the disk does
 //!   WriteLog       one commit for all regions; `log_written` brings the promises that wait for it
 //!   WriteKv        one transaction for all regions; synced if a region has changed (R3), or if it is time (R5). One is
-//!                  under way at a time: what is applied meanwhile gathers, and `kv_written` brings its answers, the
-//!                  changed regions, and the next one
-//!   Answer*        clients; what they are told is visible now
+//!                  under way at a time: what is applied meanwhile gathers, and `kv_written` brings those who wait to
+//!                  read it, the changed regions, and the next one
+//!   Answer*        writers, whose entries a majority has; readers, whose data is committed
 //!   Job, Stream, Scheduler    the slow work, and the talk about what has happened
 //! ```
 //!
@@ -90,7 +90,7 @@ impl<N: MembershipNode> MultiStore<N> {
         self.write_log(round.log, readys);
         // R1: what is applied was durable before this round.
         self.commit_data();
-        // What these are told was committed before this round: who is told that it is written can read it.
+        // Writers' entries are in the logs of a majority, and readers look at what was committed before this round.
         for mut answer in round.answers {
             self.complete(&mut answer);
             self.outbox.push(Effect::Answer(answer));

@@ -197,7 +197,7 @@ fn a_pending_peer_is_moved_first(run: &mut World) -> Outcome {
 ///
 /// Hint: `pending` of the whole region, not of the peer that would go.
 fn a_region_that_lags_elsewhere_stays(run: &mut World) -> Outcome {
-    let mut pd = opened(run, regions(1), &[(1, 160), (2, 30), (3, 30), (4, 20)])?;
+    let mut pd = opened(run, regions(1), &[(1, 160), (2, 10), (3, 10), (4, 20)])?;
     let mut shapes = [region(20, &[1, 2, 3]).pending_on(2), region(21, &[2, 1, 3]).pending_on(3)];
     for shape in &shapes {
         pd.beat(shape)?;
