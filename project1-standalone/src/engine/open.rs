@@ -67,7 +67,8 @@ impl Engine {
             let what = "it is empty".into();
             return Err(Error::Corrupt { file: path.display().to_string(), what });
         }
-        let file = fs::File::options().read(true).write(true).open(&path).map_err(unusable)?;
+        let file = fs::File::options().read(true).write(true).open(&path);
+        let file = file.map_err(|e| open_error(&path, redb::StorageError::Io(e).into()))?;
         let file = FileBackend::new(file).map_err(|e| open_error(&path, e))?;
         let file = Paced::new(file, options.portion_bytes);
         let db = options.builder().create_with_backend(file).map_err(|e| open_error(&path, e))?;
