@@ -27,7 +27,7 @@ pub(super) fn line(progress: Progress) {
     }
 }
 
-/// After the last [`line`]: what comes next begins on one of its own.
+/// After the last [`line()`]: what comes next begins on one of its own.
 pub(super) fn end_of_line() {
     if io::stderr().is_terminal() {
         eprintln!();
