@@ -6,8 +6,8 @@
 //!   3. kv    the data, in pieces; with the last of it the apply state, durably
 //! ```
 //!
-//! A crash behind 1 leaves a tombstone with an apply state: at the next start the rest is done again. Until 3 is over
-//! nobody is born in the region, or the clearing would meet a new peer's log.
+//! Each begins when the one before it is durable. A crash behind 1 leaves a tombstone with an apply state: at the next start
+//! the rest is done again. Until 3 is over nobody is born in the region, or the clearing would meet a new peer's log.
 
 use proto::metapb::{Region, RegionEpoch};
 use proto::raft_serverpb::PeerState;

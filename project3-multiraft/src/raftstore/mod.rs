@@ -126,10 +126,12 @@ pub type Store = MultiStore<membership::Node>;
 /// How a consensus node is made: ours, or another that keeps the same contract.
 pub type MakeNode<N> = fn(raftcore::Config, PeerStorage) -> raftcore::Result<N>;
 
-/// A log write that was asked for, and the Readys that it makes durable: of which region, in which life of its peer.
+/// A log write that was asked for, the Readys that it makes durable (of which region, in which life of its peer), and the work
+/// off the loop that rests on it.
 struct Writing {
     id: u64,
     readys: Vec<(u64, u64, u64)>,
+    jobs: Vec<Job>,
 }
 
 /// What rests on a commit of the data.
@@ -139,7 +141,7 @@ struct Resting {
     applied: Vec<(u64, u64, ApplyResult<Changed>)>,
     /// What goes into the log behind it.
     log: LogBatch,
-    /// Work off the loop, which must find it.
+    /// Work off the loop, which must find it, and what goes into the log behind it.
     jobs: Vec<Job>,
     /// Whether it must be, or is, synced.
     synced: bool,
@@ -337,6 +339,7 @@ impl<N: MembershipNode> MultiStore<N> {
                     self.busy.insert(region);
                 }
             }
+            self.begin(written.jobs);
         }
         Ok(())
     }

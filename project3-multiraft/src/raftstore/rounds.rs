@@ -116,7 +116,7 @@ impl<N: MembershipNode> MultiStore<N> {
         }
         self.next_write += 1;
         let id = self.next_write;
-        self.writing.push_back(Writing { id, readys });
+        self.writing.push_back(Writing { id, readys, jobs: Vec::new() });
         self.outbox.push(Effect::WriteLog(LogWrite { id, batch }));
     }
 
@@ -157,7 +157,7 @@ impl<N: MembershipNode> MultiStore<N> {
         self.outbox.push(Effect::WriteKv(KvWrite { batch, durability }));
     }
 
-    fn begin(&mut self, jobs: Vec<Job>) {
+    pub(super) fn begin(&mut self, jobs: Vec<Job>) {
         self.outbox.extend(jobs.into_iter().map(|job| Effect::Job(Box::new(job))));
     }
 
@@ -170,13 +170,18 @@ impl<N: MembershipNode> MultiStore<N> {
         for (region, life, result) in done.applied {
             self.applied(region, life, result)?;
         }
+        let cleared = !done.log.is_empty();
         self.after_data.merge(done.log);
         for (region, life, upto) in done.durable {
             self.durable(region, life, upto);
         }
         let (after, born) = (mem::take(&mut self.after_data), mem::take(&mut self.born));
         self.write_log(after, born);
-        self.begin(done.jobs);
+        match self.writing.back_mut() {
+            // A dead peer's data goes last, behind its log: while it is there, a restart knows that something is left.
+            Some(last) if cleared => last.jobs = done.jobs,
+            _ => self.begin(done.jobs),
+        }
         Ok(())
     }
 
