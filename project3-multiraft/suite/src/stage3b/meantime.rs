@@ -233,7 +233,9 @@ fn a_dead_peer_leaves_no_promise(run: &mut Run<'_, Cluster>) -> Outcome {
             return broke(
                 "a new peer has the term of a dead one",
                 format!("n1 led in term {before} when a peer was added on n3, where one had died"),
-                format!("when the new one has its data, the term is {after}: nobody was slow or cut off"),
+                format!(
+                    "when the new one has its data, the term is {after}: nobody was slow or cut off"
+                ),
             );
         }
     }
