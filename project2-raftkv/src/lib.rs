@@ -28,8 +28,8 @@
 //!   2. WriteLog  [9@6], last_index = 9                     one fsync, whatever else is in the round
 //!      ... log_written: consensus counts this store's copy. n2@6 -> n1 Accept 9: a majority, entry 9 is committed
 //!   3. WriteKv   {k = v, applied = 9}                      no fsync: the log would bring it again
-//!      ... kv_written: readers see it
-//!   4. Answer    (9, 6) is ours and applied                the client has its answer
+//!   4. Answer    (9, 6) is ours and applied                the client has its answer: a majority has 9 in its logs
+//!      ... kv_written: readers see it; a read that came after 4 has waited for this
 //! ```
 //!
 //! # One crash

@@ -28,6 +28,7 @@ mod batch;
 mod cursor;
 mod measure;
 mod open;
+mod paced;
 mod snapshot;
 
 use std::sync::Arc;

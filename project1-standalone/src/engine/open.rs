@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
+
+use super::paced::Paced;
 use super::{CfName, DATA_CFS, Engine, MAX_CFS, definition};
 use crate::{Error, Result};
 
@@ -19,11 +22,19 @@ pub struct Options {
     /// Verify every page's checksum while opening. Reads the whole file once; without it a damaged
     /// page is found only when somebody reads it.
     pub verify: bool,
+    /// While a commit is written, sync the file after each so many bytes, so that a large one does not keep others from the
+    /// disk. Without a limit it is synced at the end only.
+    pub portion_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cfs: DATA_CFS.to_vec(), cache_bytes: 64 << 20, verify: true }
+        Options {
+            cfs: DATA_CFS.to_vec(),
+            cache_bytes: 64 << 20,
+            verify: true,
+            portion_bytes: usize::MAX,
+        }
     }
 }
 
@@ -56,7 +67,11 @@ impl Engine {
             let what = "it is empty".into();
             return Err(Error::Corrupt { file: path.display().to_string(), what });
         }
-        let db = options.builder().create(&path).map_err(|e| open_error(&path, e))?;
+        let file = fs::File::options().read(true).write(true).open(&path);
+        let file = file.map_err(|e| open_error(&path, redb::StorageError::Io(e).into()))?;
+        let file = FileBackend::new(file).map_err(|e| open_error(&path, e))?;
+        let file = Paced::new(file, options.portion_bytes);
+        let db = options.builder().create_with_backend(file).map_err(|e| open_error(&path, e))?;
         Self::with_tables(db, options)
     }
 

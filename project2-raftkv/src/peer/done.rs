@@ -4,7 +4,7 @@ use proto::raft_serverpb::RaftTruncatedState;
 
 use super::{Answer, Peer, Round};
 use crate::Result;
-use crate::apply::ApplyResult;
+use crate::apply::{Applied, ApplyResult};
 use crate::node::RaftNode;
 
 impl<N: RaftNode> Peer<N> {
@@ -38,13 +38,13 @@ impl<N: RaftNode> Peer<N> {
         // END SOLUTION
     }
 
-    /// Entries are applied; the round commits them before it answers anybody.
+    /// What becomes of these entries is known: their proposers are told. Their data need not be committed here yet, since a
+    /// majority has them in its logs; who reads waits for [`Peer::on_applied`].
     ///
-    /// You will need `self.proposals`: for each index, the fate of all that wait there is decided now. And reads may
-    /// have waited for this index.
-    pub fn on_applied<O>(&mut self, result: ApplyResult<O>, round: &mut Round) -> Vec<O> {
+    /// You will need `self.proposals`: for each index, the fate of all that wait there is decided now.
+    pub fn answer(&mut self, entries: Vec<(u64, u64, Applied)>, round: &mut Round) {
         // BEGIN SOLUTION 2B.applied
-        for (index, term, answer) in result.entries {
+        for (index, term, answer) in entries {
             let later = self.proposals.split_off(&(index + 1, 0));
             let mut ours = Some(answer);
             for (place, proposal) in std::mem::replace(&mut self.proposals, later) {
@@ -56,6 +56,15 @@ impl<N: RaftNode> Peer<N> {
                 round.answers.push(Answer::Write(proposal.callback, answer));
             }
         }
+        // END SOLUTION
+    }
+
+    /// Entries are applied, and their data is committed: whoever looks now sees it.
+    ///
+    /// You will need [`Peer::answer`], for those that were not told before. And reads may have waited for this index.
+    pub fn on_applied<O>(&mut self, result: ApplyResult<O>, round: &mut Round) -> Vec<O> {
+        // BEGIN SOLUTION 2B.applied
+        self.answer(result.entries, round);
         self.applied = result.applied_index;
         self.node.advance_apply_to(result.applied_index);
         self.grant_reads(round);

@@ -13,6 +13,7 @@ use proto::raft_serverpb::{RaftMessage, SnapshotChunk};
 use proto::tikvpb::BatchRaftMessage;
 use proto::tikvpb::tikv_client::TikvClient;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -48,7 +49,8 @@ pub trait Neighbours: Send + Sync + 'static {
     /// Where a store is now: asked before each connection, since stores may move.
     ///
     /// # Errors
-    /// Nobody knows, for now.
+    /// Nobody knows, for now. `NotFound`: there is no such store, and the way there is given up until somebody has a
+    /// message for it again.
     fn address_of(&self, store: u64) -> impl Future<Output = Result<String, Status>> + Send;
 
     /// Says on a request who we are.
@@ -91,8 +93,13 @@ impl<N: Neighbours> Transport<N> {
         Transport { queues, line, runtime: Handle::current() }
     }
 
-    /// The way to a store. It is there from now on, connected as often as it takes, until the transport is dropped.
+    /// The way to a store. It is there from now on, connected as often as it takes, until the transport is dropped, or
+    /// there is no such store.
     pub fn way(&mut self, to: u64) -> &Sender<RaftMessage> {
+        if !self.queues.contains_key(&to) {
+            // Who sends us messages that name stores which do not exist fills no memory.
+            self.queues.retain(|_, queue| !queue.is_closed());
+        }
         self.queues.entry(to).or_insert_with(|| {
             let (queue, waiting) = channel(QUEUE);
             self.runtime.spawn(self.line.clone().deliver(to, waiting));
@@ -103,8 +110,13 @@ impl<N: Neighbours> Transport<N> {
     /// Sends a message, or drops it.
     pub fn send(&mut self, message: RaftMessage) {
         let to = message.to_peer.map_or(0, |peer| peer.store_id);
-        if self.way(to).try_send(message).is_err() {
-            tracing::trace!(store = to, "the queue is full: dropped a message");
+        match self.way(to).try_send(message) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                tracing::trace!(store = to, "the queue is full: dropped a message");
+            }
+            // Given up: the next message finds a new one.
+            Err(TrySendError::Closed(_)) => drop(self.queues.remove(&to)),
         }
     }
 
@@ -159,7 +171,7 @@ impl<N: Neighbours> Line<N> {
             pause = (pause * 2).min(BACK_OFF.1);
             // Stale by now.
             while waiting.try_recv().is_ok() {}
-            if waiting.is_closed() {
+            if waiting.is_closed() || status.code() == Code::NotFound {
                 return;
             }
         }
@@ -221,5 +233,53 @@ impl<N: Neighbours> Line<N> {
         client.snapshot(self.on(ReceiverStream::new(outgoing))).await?;
         let read = reading.await.map_err(|e| Status::internal(e.to_string()))?;
         read.map_err(|e| Status::internal(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::metapb::Peer;
+
+    use super::*;
+
+    /// Knows of no store at all.
+    struct Nobody;
+
+    impl Neighbours for Nobody {
+        type Word = ();
+
+        async fn address_of(&self, _: u64) -> Result<String, Status> {
+            Err(Status::not_found("there is no such store"))
+        }
+
+        fn introduce(&self, _: &mut MetadataMap) {}
+
+        async fn admit(&self, _: &MetadataMap) -> Result<u64, Status> {
+            Err(Status::not_found("there is no such store"))
+        }
+    }
+
+    fn message(store_id: u64) -> RaftMessage {
+        let to_peer = Some(Peer { store_id, ..Peer::default() });
+        RaftMessage { to_peer, ..RaftMessage::default() }
+    }
+
+    #[tokio::test]
+    async fn the_way_to_a_store_that_does_not_exist_is_given_up() {
+        let (inputs, _loop) = Inputs::new();
+        let mut transport = Transport::new(Nobody, inputs);
+        for store in 1..=100 {
+            transport.send(message(store));
+        }
+        assert_eq!(transport.queues.len(), 100);
+        let all_are_closed = async {
+            while transport.queues.values().any(|queue| !queue.is_closed()) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), all_are_closed).await.expect("all are given up");
+        transport.send(message(101));
+        assert_eq!(transport.queues.len(), 1, "and forgotten");
+        assert!(!transport.way(101).is_closed(), "a message finds a new way");
     }
 }

@@ -12,8 +12,8 @@
 //! | `Region` | the region worker, in order | `region_done` |
 //! | `Stream` | the transport, on a connection of its own | `snapshot_sent` |
 //!
-//! What rests on work that is done elsewhere is no effect yet: the store holds it until the work comes back. So "the data
-//! is visible before its writer is answered" is no matter of care in a driver.
+//! What rests on work that is done elsewhere is no effect yet: the store holds it until the work comes back. So "a reader
+//! finds what was answered before it came" is no matter of care in a driver.
 
 use std::sync::Arc;
 

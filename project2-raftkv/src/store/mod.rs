@@ -11,9 +11,9 @@
 //!   WriteLog       entries and hard states; `log_written` brings the promises that wait for it
 //!   WriteKv        data and apply state of entries that are durable already (R1); unsynced as a rule, since the log
 //!                  would bring them again (R2). One is under way at a time: what is applied meanwhile gathers, and
-//!                  `kv_written` brings its answers, and the next one
+//!                  `kv_written` brings those who wait to read it, and the next one
 //!   WriteLog       entries that may go, only when a WriteKv that synced has come back (R4)
-//!   Answer*        clients; what they are told is visible now
+//!   Answer*        writers, whose entries a majority has; readers, whose data is committed
 //!   Region, Stream the slow work
 //! ```
 //!
@@ -26,7 +26,9 @@
 //!
 //! - `durable_applied <= applied`: how far the data is durable by itself. The log is never cut behind it.
 //! - Log writes are reported in the order in which they were asked for.
-//! - No reader is let in, and no writer answered, before the data that they rest on is committed.
+//! - No reader is let in before the data that it rests on is committed. A writer is answered when its entry is applied into
+//!   the batch that gathers: a majority has it in its logs, so no crash takes it back, and whoever reads it waits for the
+//!   commit. (So a sync of the data, which takes as long as hundreds of writes, holds up readers alone.)
 //! - After an error nothing may be done any more: the store is dropped, and opened anew from what is durable.
 
 pub mod desk;

@@ -37,17 +37,21 @@ impl Store {
         self.committing.is_some() && self.data.bytes() >= GATHERED_BYTES
     }
 
-    /// Applies what consensus has handed out, into the round's one batch of data.
+    /// Applies what consensus has handed out, into the round's one batch of data. Writers need not wait for its commit: see
+    /// [`Peer::answer`](crate::peer::Peer::answer). What a command changes in the peer is told when the peer has changed.
     fn apply_committed(&mut self) -> Result<()> {
         for task in mem::take(&mut self.round.apply) {
-            let result = self.apply.apply(task, &mut self.data)?;
+            let mut result = self.apply.apply(task, &mut self.data)?;
+            if result.outcomes.is_empty() {
+                self.peer.answer(mem::take(&mut result.entries), &mut self.round);
+            }
             self.unsynced.add(result.written, self.now);
             self.resting.applied.push(result);
         }
         Ok(())
     }
 
-    /// The data is committed, and readers see it: whoever waited for that goes on.
+    /// The data is committed: readers see it, and those who waited for that are let in.
     ///
     /// # Errors
     /// The store is broken.
@@ -83,7 +87,7 @@ impl Store {
         self.write_log(round.log, round.ready);
         // R1: what is applied was durable before this round. R2: so it need not be synced now.
         self.commit_data();
-        // What these are told was committed before this round: who is told that it is written can read it.
+        // Writers' entries are in the logs of a majority, and readers look at what was committed before this round.
         self.outbox.extend(round.answers.into_iter().map(Effect::Answer));
         self.begin_transfers(round.restore, round.build);
         // END SOLUTION

@@ -25,6 +25,7 @@ use raftkv::apply::Apply;
 use raftkv::peer::Peer;
 use raftkv::peer_storage;
 
+use super::death::knows_members;
 use super::replica::Replica;
 use super::{Effect, MultiStore};
 use crate::membership::MembershipNode;
@@ -57,7 +58,7 @@ impl<N: MembershipNode> MultiStore<N> {
     ///
     /// You will need `self.bury_if_told` for tombstone messages, `self.extra` for talk between stores, `self.destroy` for a
     /// peer that is obsolete, `self.tell_removed` for a sender that was removed, and `self.maybe_born`. The table above
-    /// says which when.
+    /// says which when. Not every tombstone may speak: `knows_members` says which.
     pub(super) fn admit(&mut self, message: RaftMessage) -> Result<Option<RaftMessage>> {
         // BEGIN SOLUTION 3B.admit
         let (Some(from), Some(to)) = (message.from_peer, message.to_peer) else { return Ok(None) };
@@ -91,7 +92,8 @@ impl<N: MembershipNode> MultiStore<N> {
             }
             return Ok(self.has_room(&message).then_some(message));
         }
-        if let Some(dead) = self.tombstones.get(&message.region_id) {
+        let dead = self.tombstones.get(&message.region_id);
+        if let Some(dead) = dead.filter(|dead| knows_members(dead)) {
             let known = dead.peers.iter().any(|member| member.id == from.id);
             let old = dead.region_epoch.map_or(0, |epoch| epoch.conf_ver) > conf_ver(&message);
             if old && !known {
@@ -289,8 +291,8 @@ impl<N: MembershipNode> MultiStore<N> {
         let known = match self.replicas.get(&message.region_id) {
             Some(replica) if replica.is_initialised() => replica.region().clone(),
             _ => match self.tombstones.get(&message.region_id) {
-                Some(dead) => dead.clone(),
-                None => return,
+                Some(dead) if knows_members(dead) => dead.clone(),
+                _ => return,
             },
         };
         let newer = known.region_epoch.map_or(0, |epoch| epoch.conf_ver) > conf_ver(message);

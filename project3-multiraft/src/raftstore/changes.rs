@@ -1,9 +1,10 @@
 //! Changes of members, and what an applied change means for the peer.
 //!
 //! An entry is *applied* in two steps. First it is executed into the batch that gathers for the data's next commit, and
-//! [`Apply`] knows the region as the entry leaves it. When that batch is committed (synced, if a region has changed: R3),
-//! the peer learns of it: the answers, the region, the members, the parts of a split. In between the peer is what it
-//! was, like one whose disk is slow; what it proposes meanwhile is checked again when it is applied.
+//! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered. When that batch is committed
+//! (synced, if a region has changed: R3), the peer learns of it: readers are let in, the region, the members, the parts of
+//! a split. In between the peer is what it was, like one whose disk is slow; what it proposes meanwhile is checked again
+//! when it is applied.
 
 use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};
@@ -29,7 +30,7 @@ impl<N: MembershipNode> MultiStore<N> {
         for task in std::mem::take(&mut self.round.apply) {
             let here = self.replicas.get_mut(&region).filter(|replica| !replica.removed);
             let Some(replica) = here else { break };
-            let result = replica.apply.apply(task, &mut self.data)?;
+            let mut result = replica.apply.apply(task, &mut self.data)?;
             self.unsynced.add(result.written, self.now);
             self.unsynced_regions.insert(region);
             let life = replica.life;
@@ -40,6 +41,11 @@ impl<N: MembershipNode> MultiStore<N> {
                 replica.changing += 1;
                 // On another store the parts of a split may have leaders before they have one here.
                 replica.peer.node_mut().suspend_lease();
+            }
+            if result.outcomes.is_empty() && replica.changing == 0 {
+                // A majority has these entries: their writers need not wait for the data. Behind a change they must, since
+                // an entry that is refused for its sake tells of the change.
+                replica.peer.answer(std::mem::take(&mut result.entries), &mut self.round);
             }
             for outcome in &result.outcomes {
                 self.foresee(region, outcome);

@@ -6,8 +6,8 @@
 //!   3. kv    the data, in pieces; with the last of it the apply state, durably
 //! ```
 //!
-//! A crash behind 1 leaves a tombstone with an apply state: at the next start the rest is done again. Until 3 is over
-//! nobody is born in the region, or the clearing would meet a new peer's log.
+//! Each begins when the one before it is durable. A crash behind 1 leaves a tombstone with an apply state: at the next start
+//! the rest is done again. Until 3 is over nobody is born in the region, or the clearing would meet a new peer's log.
 
 use proto::metapb::{Region, RegionEpoch};
 use proto::raft_serverpb::PeerState;
@@ -65,14 +65,24 @@ impl<N: MembershipNode> MultiStore<N> {
     }
 }
 
+/// Whether a tombstone knows who was a member at its epoch, and so may tell others that they are none. One whose peer died
+/// because somebody said so, from a configuration that it never saw, does not: who is a member there may have been added
+/// after all that it has seen.
+pub(super) fn knows_members(tombstone: &Region) -> bool {
+    tombstone.peers.len() > 1
+}
+
 /// What a tombstone remembers: the region as it was last known, the dead peer among its members, and the newest epoch that
-/// anybody has told of (as far as the members go).
+/// anybody has told of (as far as the members go). At an epoch that it was only told of it knows of no other member.
 fn remembered(region: &Region, me: proto::metapb::Peer, told: Option<RegionEpoch>) -> Region {
     let mut tombstone = region.clone();
     if let Some(told) = told {
         // Not the version: a peer without data has no range, and must not seem to have one.
         let epoch = tombstone.region_epoch.get_or_insert_default();
-        epoch.conf_ver = epoch.conf_ver.max(told.conf_ver);
+        if told.conf_ver > epoch.conf_ver {
+            epoch.conf_ver = told.conf_ver;
+            tombstone.peers.clear();
+        }
     }
     tombstone.peers.retain(|peer| peer.store_id != me.store_id);
     tombstone.peers.push(me);

@@ -31,8 +31,8 @@
 //!   1. Send      region 7: append [9]                   whatever the disk does
 //!   2. WriteLog  region 7: [9]; region 12: vote         one fsync for both; promises wait for it
 //!   3. WriteKv   region 7: entry 8's data               unsynced as a rule (R2), by the kv writer, while the loop goes on
+//!   4. Answer    entry 8's client                       a majority has it in its logs
 //!      ... kv_written: readers see it
-//!   4. Answer    entry 8's client
 //! ```
 //!
 //! Entry 9 is committed and applied. If a split came before it in the log, its `version` is old now, and it is refused
@@ -68,8 +68,8 @@
 //! - A peer id that died here never lives again: its tombstone remembers it.
 //! - Nothing acts on a change of a region before the commit that holds it is durable (R3): until `kv_written` says so, its
 //!   peer and its consensus node do not know of it. Meanwhile the region takes no snapshot, and does not die.
-//! - What rests on the data (answers, changed regions, the log's side of a birth or a death, jobs) waits for the commit
-//!   that holds it, and for all before that.
+//! - What rests on the data (readers, changed regions and all behind them, the log's side of a birth or a death, jobs)
+//!   waits for the commit that holds it, and for all before that. A write that changes no region rests on the log alone.
 //!
 //! # Left out
 //!
@@ -126,10 +126,12 @@ pub type Store = MultiStore<membership::Node>;
 /// How a consensus node is made: ours, or another that keeps the same contract.
 pub type MakeNode<N> = fn(raftcore::Config, PeerStorage) -> raftcore::Result<N>;
 
-/// A log write that was asked for, and the Readys that it makes durable: of which region, in which life of its peer.
+/// A log write that was asked for, the Readys that it makes durable (of which region, in which life of its peer), and the work
+/// off the loop that rests on it.
 struct Writing {
     id: u64,
     readys: Vec<(u64, u64, u64)>,
+    jobs: Vec<Job>,
 }
 
 /// What rests on a commit of the data.
@@ -139,7 +141,7 @@ struct Resting {
     applied: Vec<(u64, u64, ApplyResult<Changed>)>,
     /// What goes into the log behind it.
     log: LogBatch,
-    /// Work off the loop, which must find it.
+    /// Work off the loop, which must find it, and what goes into the log behind it.
     jobs: Vec<Job>,
     /// Whether it must be, or is, synced.
     synced: bool,
@@ -337,6 +339,7 @@ impl<N: MembershipNode> MultiStore<N> {
                     self.busy.insert(region);
                 }
             }
+            self.begin(written.jobs);
         }
         Ok(())
     }

@@ -6,9 +6,9 @@
 //!   Send*          what may leave whatever the disk does
 //!   WriteLog       one commit for all regions; `log_written` brings the promises that wait for it
 //!   WriteKv        one transaction for all regions; synced if a region has changed (R3), or if it is time (R5). One is
-//!                  under way at a time: what is applied meanwhile gathers, and `kv_written` brings its answers, the
-//!                  changed regions, and the next one
-//!   Answer*        clients; what they are told is visible now
+//!                  under way at a time: what is applied meanwhile gathers, and `kv_written` brings those who wait to
+//!                  read it, the changed regions, and the next one
+//!   Answer*        writers, whose entries a majority has; readers, whose data is committed
 //!   Job, Stream, Scheduler    the slow work, and the talk about what has happened
 //! ```
 //!
@@ -90,7 +90,7 @@ impl<N: MembershipNode> MultiStore<N> {
         self.write_log(round.log, readys);
         // R1: what is applied was durable before this round.
         self.commit_data();
-        // What these are told was committed before this round: who is told that it is written can read it.
+        // Writers' entries are in the logs of a majority, and readers look at what was committed before this round.
         for mut answer in round.answers {
             self.complete(&mut answer);
             self.outbox.push(Effect::Answer(answer));
@@ -116,7 +116,7 @@ impl<N: MembershipNode> MultiStore<N> {
         }
         self.next_write += 1;
         let id = self.next_write;
-        self.writing.push_back(Writing { id, readys });
+        self.writing.push_back(Writing { id, readys, jobs: Vec::new() });
         self.outbox.push(Effect::WriteLog(LogWrite { id, batch }));
     }
 
@@ -157,7 +157,7 @@ impl<N: MembershipNode> MultiStore<N> {
         self.outbox.push(Effect::WriteKv(KvWrite { batch, durability }));
     }
 
-    fn begin(&mut self, jobs: Vec<Job>) {
+    pub(super) fn begin(&mut self, jobs: Vec<Job>) {
         self.outbox.extend(jobs.into_iter().map(|job| Effect::Job(Box::new(job))));
     }
 
@@ -170,13 +170,18 @@ impl<N: MembershipNode> MultiStore<N> {
         for (region, life, result) in done.applied {
             self.applied(region, life, result)?;
         }
+        let cleared = !done.log.is_empty();
         self.after_data.merge(done.log);
         for (region, life, upto) in done.durable {
             self.durable(region, life, upto);
         }
         let (after, born) = (mem::take(&mut self.after_data), mem::take(&mut self.born));
         self.write_log(after, born);
-        self.begin(done.jobs);
+        match self.writing.back_mut() {
+            // A dead peer's data goes last, behind its log: while it is there, a restart knows that something is left.
+            Some(last) if cleared => last.jobs = done.jobs,
+            _ => self.begin(done.jobs),
+        }
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! `tinykv playground`: everything in one process.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use multiraft::raftstore::server::{Links, StoreServer};
 use standalone::server::interrupted;
+use tempfile::TempDir;
 use txn::server::{Config, Pages, Playground, PlaygroundConfig, Solo};
 
 use crate::dashboard::control::{Control, Order};
@@ -65,14 +66,14 @@ pub async fn run(args: &Args) -> Result<(), AnyError> {
     if args.stores == 1 {
         return solo(args, interrupted).await;
     }
-    let scratch = args.memory.then(Scratch::new).transpose()?;
-    let data = scratch.as_ref().map_or(&args.data, |scratch| &scratch.0);
+    let scratch = args.memory.then(scratch).transpose()?;
+    let data = scratch.as_ref().map_or(args.data.as_path(), TempDir::path);
     let links = Links::default();
     let config = PlaygroundConfig {
         pd_addr: args.pd_addr.clone(),
         status_addr: args.status_addr.clone(),
         addrs: (0..args.stores).map(|n| behind(&args.addr, n)).collect::<Result<_, _>>()?,
-        data: data.clone(),
+        data: data.to_owned(),
         cache_bytes: usize::from(args.cache_mib) << 20,
         links: links.clone(),
     };
@@ -168,22 +169,13 @@ fn tell(text: &str) {
     let _ = io::stdout().flush();
 }
 
-/// A directory that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> io::Result<Scratch> {
-        let dir = std::env::temp_dir().join(format!("tinykv-{}", std::process::id()));
-        std::fs::create_dir(&dir)?;
-        Ok(Scratch(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let dir: &Path = &self.0;
-        if let Err(error) = std::fs::remove_dir_all(dir) {
-            eprintln!("{} could not be removed: {error}", dir.display());
-        }
-    }
+/// A directory of its own, removed at the end.
+fn scratch() -> Result<TempDir, AnyError> {
+    let made = tempfile::Builder::new().prefix("tinykv-").tempdir();
+    made.map_err(|error| {
+        let here = std::env::temp_dir();
+        let here = here.display();
+        format!("no temporary directory can be made in {here}: {error}; set TMPDIR, or give --data")
+            .into()
+    })
 }

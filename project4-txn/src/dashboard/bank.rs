@@ -39,7 +39,8 @@ impl Bank {
                 shared.lock().unwrap_or_else(PoisonError::into_inner).says = Some(text);
             };
             let done = async {
-                load.fill().await?;
+                load.fill(|progress| say(format!("opens its accounts: {} so far", progress.done)))
+                    .await?;
                 run(&load, |progress| {
                     let (done, failed) = (progress.done, progress.failed);
                     let pace = progress.per_second;

@@ -125,6 +125,7 @@ fn nonsense_is_answered_in_words() {
         (&["bench", "raw-a", "--value-size", "9999999"], "--value-size"),
         (&["ctl", "scan", "--limit", "x"], "--limit"),
         (&["ctl", "region", "999"], "there is no region 999"),
+        (&["ctl", "region", "18446744073709551616"], "no region has the id 18446744073709551616"),
         (&["ctl", "region", "\\xf"], "escape"),
         (&["ctl", "get"], "<KEY>"),
         (&["ctl", "--status", &playground.status, "add-peer", "0", "0"], "add-peer 0 0"),

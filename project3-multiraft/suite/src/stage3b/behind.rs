@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         halves_go_their_own_ways,
         a_half_that_left_a_store_can_come_back,
         a_split_and_a_change_overtake_a_snapshot,
+        who_was_only_told_tells_nobody,
     )
 }
 
@@ -249,5 +250,49 @@ fn a_split_and_a_change_overtake_a_snapshot(run: &mut Run<'_, Cluster>) -> Outco
     }
     city.expect(b"a", Some(b"2"))?;
     city.expect(b"x", Some(&[b'1'; 60]))?;
+    city.finish()
+}
+
+/// A member is away while a learner is added and the member itself is removed. When it is back it is told that it was removed, and
+/// dies. Then the learner, which has not heard of its leader for long, asks it: do I still belong to the region? The dead one has
+/// heard of an epoch that is newer than the learner's, but has never seen who was a member then. It must be silent, or the
+/// learner dies, and its id with it: the leader will write to it for ever.
+///
+/// Hint: an epoch and the members at that epoch belong together. What does a tombstone know of an epoch that it was only told of?
+fn who_was_only_told_tells_nobody(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = City::new(run, &StoreConfig::new(4, 3))?;
+    city.make(b"", Wish::Lead(1))?;
+    city.put(b"a", b"1")?;
+    let apart = |groups: &[&[u64]]| Fault::Partition(groups.iter().map(|g| g.to_vec()).collect());
+    let away = city.world.fault(apart(&[&[1, 2, 4], &[3]]), None)?;
+    city.make(b"", Wish::AddLearner(4))?;
+    let learns = |world: &World<'_, '_>| {
+        world.view(4, REGION).is_some_and(|view| view.range.is_some() && view.applied > 0)
+    };
+    if !city.world.run_until(10 * SECOND, learns)? {
+        let seen = format!("{:?}", city.view(4, REGION));
+        return broke("a learner gets no data", "it was added ten seconds ago", seen);
+    }
+    let alone = city.world.fault(apart(&[&[1, 2], &[3], &[4]]), None)?;
+    city.world.heal(away)?;
+    city.make(b"", Wish::Remove(3))?;
+    let back = city.world.fault(apart(&[&[1, 2, 3], &[4]]), None)?;
+    city.world.heal(alone)?;
+    if !city.world.run_until(20 * SECOND, |world| world.view(3, REGION).is_none())? {
+        let seen = format!("{:?}", city.view(3, REGION));
+        return broke("a removed peer stays", "it can talk to those who have removed it", seen);
+    }
+    let together = city.world.fault(apart(&[&[1, 2], &[3, 4]]), None)?;
+    city.world.heal(back)?;
+    city.world.run_until(10 * SECOND, |world| world.view(4, REGION).is_none())?;
+    if city.view(4, REGION).is_none() {
+        return broke(
+            "a member was destroyed",
+            "n4 is a learner of region 1, and could talk to n3 only",
+            "n3 was removed before it ever saw n4 among the members, and told it that it is none",
+        );
+    }
+    city.world.heal(together)?;
+    city.put(b"a", b"2")?;
     city.finish()
 }

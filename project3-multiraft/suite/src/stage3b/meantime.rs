@@ -1,5 +1,5 @@
-//! What takes its time is overtaken: a snapshot on its way, an installation, a commit of the data. What was right when it began
-//! may be wrong when it ends.
+//! What takes its time is overtaken: a snapshot on its way, an installation, a commit of the data or of the log. What was right
+//! when it began may be wrong when it ends.
 
 use sim::cluster::faults::{Cut, Fault, Point, Who};
 use sim::cluster::protocol::{Cluster, NodeId};
@@ -18,6 +18,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         a_peer_whose_snapshot_is_being_installed_dies_later,
         a_peer_whose_region_is_changing_dies_later,
         slow_work_waits_for_the_data_that_it_rests_on,
+        a_dead_peer_leaves_no_promise,
     )
 }
 
@@ -189,6 +190,54 @@ fn slow_work_waits_for_the_data_that_it_rests_on(run: &mut Run<'_, Cluster>) -> 
         }
         city.make(b"", Wish::Add(3))?;
         filled(&mut city, b"", 3)?;
+    }
+    city.make(b"", Wish::Lead(3))?;
+    city.expect(b"a", Some(b"1"))?;
+    city.finish()
+}
+
+/// A store was away and has campaigned in vain, so that its peer's term is far ahead; meanwhile the peer was removed. It hears of
+/// that and dies, and while the disk of its log is slow, the power goes. The next peer there begins with nothing. If it found the
+/// dead one's term and vote, it would take the region's leader for one of the past, and have it deposed.
+///
+/// Hint: what tells a restart that something of a dead peer is left, and when does that go?
+fn a_dead_peer_leaves_no_promise(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut setup = StoreConfig::new(3, 3).setup();
+    setup.times.log_write = (20 * MS, 30 * MS);
+    setup.times.region = (100, MS);
+    let mut city = City::with(run, setup)?;
+    city.make(b"", Wish::Lead(1))?;
+    city.put(b"a", b"1")?;
+    for _ in 0..4 {
+        let away = city.world.fault(Fault::Isolate(Who::Node(3)), None)?;
+        city.make(b"", Wish::Remove(3))?;
+        city.world.run_for(2 * SECOND)?;
+        city.world.heal(away)?;
+        let gone = city.world.run_until(10 * SECOND, |world| peer(world, 3, REGION).is_none())?;
+        if !gone {
+            return broke(
+                "a removed peer is not destroyed",
+                "n3 is no member any more, and hears the others again",
+                format!("ten seconds later it shows {:?}", city.view(3, REGION)),
+            );
+        }
+        city.world.run_for(10 * MS)?;
+        city.world.fault(Fault::Crash(Who::Node(3), Cut::Power), Some(SECOND / 4))?;
+        city.world.run_for(SECOND)?;
+        let term = |city: &City<'_, '_>| city.view(1, REGION).map_or(0, |view| view.term);
+        let before = term(&city);
+        city.make(b"", Wish::Add(3))?;
+        filled(&mut city, b"", 3)?;
+        let after = term(&city);
+        if after > before {
+            return broke(
+                "a new peer has the term of a dead one",
+                format!("n1 led in term {before} when a peer was added on n3, where one had died"),
+                format!(
+                    "when the new one has its data, the term is {after}: nobody was slow or cut off"
+                ),
+            );
+        }
     }
     city.make(b"", Wish::Lead(3))?;
     city.expect(b"a", Some(b"1"))?;

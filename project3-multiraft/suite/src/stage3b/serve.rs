@@ -25,7 +25,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
 
 /// A store opens its disk, finds (or makes) its region, elects itself, tells the scheduler, and answers reads.
 ///
-/// Hint: a round's effects have an order. What a client is told must be visible in the data by then.
+/// Hint: a round's effects have an order. Who reads after an answer must find what it was about: what do reads wait for?
 fn a_store_answers_reads(run: &mut Run<'_, Cluster>) -> Outcome {
     let mut city = City::new(run, &StoreConfig::new(1, 1))?;
     city.settle()?;

@@ -17,6 +17,7 @@ pub(super) fn tests() -> Vec<Test<Scheduler>> {
         a_target_has_no_peer_of_the_region,
         of_five_replicas_the_one_on_the_fullest_store_moves,
         a_pending_peer_is_moved_first,
+        a_region_that_lags_elsewhere_stays,
         only_regions_with_all_their_replicas_move,
         if_the_fullest_store_is_stuck_the_next_is_tried,
         a_store_that_is_lost_or_leaving_is_left_alone,
@@ -189,6 +190,25 @@ fn a_pending_peer_is_moved_first(run: &mut World) -> Outcome {
     expect_move(&mut pd, &mut shapes, (22, 1, 4), "region 22 is pending on the fullest store")?;
     expect_move(&mut pd, &mut shapes, (21, 1, 4), "store 1 leads region 20 and follows in 21")?;
     expect_move(&mut pd, &mut shapes, (20, 1, 4), "region 20 is left")
+}
+
+/// A region whose peer on *another* store is far behind stays: while that one catches up, the peer that would be taken away
+/// is one of the two that have the log.
+///
+/// Hint: `pending` of the whole region, not of the peer that would go.
+fn a_region_that_lags_elsewhere_stays(run: &mut World) -> Outcome {
+    let mut pd = opened(run, regions(1), &[(1, 160), (2, 10), (3, 10), (4, 20)])?;
+    let mut shapes = [region(20, &[1, 2, 3]).pending_on(2), region(21, &[2, 1, 3]).pending_on(3)];
+    for shape in &shapes {
+        pd.beat(shape)?;
+    }
+    expect_rest(
+        &mut pd,
+        "the fullest store leads region 20 and follows in region 21; a peer of each, on another store, is far behind",
+    )?;
+    shapes[0].pending.clear();
+    pd.beat(&shapes[0])?;
+    expect_move(&mut pd, &mut shapes, (20, 1, 4), "all peers of region 20 have caught up")
 }
 
 /// A region that lacks a peer must be made whole first, and one that has too many will lose one: only those with exactly

@@ -150,7 +150,8 @@ pub async fn command(args: Args) -> Result<(), AnyError> {
     if !args.skip_load {
         let rows = args.records();
         report::tell(&format!("loading {rows} records"));
-        load.fill().await?;
+        load.fill(report::line).await?;
+        report::end_of_line();
     }
     let outcome = run(&load, report::line).await;
     client.settled().await;

@@ -1,7 +1,7 @@
 //! One operation.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::kvrpcpb::{KvPair, RawBatchPutRequest, RawGetRequest, RawPutRequest, RawScanRequest};
 use rand::RngExt as _;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::super::client::Client;
 use super::super::txn::{Failed, Txn};
 use super::records::{key, latest, value, zipfian};
-use super::run::{Kind, Load, Trouble};
+use super::run::{Kind, Load, Progress, Seconds, Trouble};
 use super::{Mix, Workload};
 use crate::AnyError;
 
@@ -25,30 +25,41 @@ const BATCH: (u64, u64) = (64, 64 << 10);
 const LOADERS: u64 = 16;
 
 impl Load {
-    /// Writes all records.
+    /// Writes all records, and tells each second how it goes.
     ///
     /// # Errors
     /// What the first that failed says.
-    pub async fn fill(self: &Arc<Self>) -> Result<(), AnyError> {
+    pub async fn fill(self: &Arc<Self>, tell: impl Fn(Progress)) -> Result<(), AnyError> {
         let batch = (BATCH.1 / (u64::from(self.value_size) + 64)).clamp(1, BATCH.0);
+        let written = Arc::new(AtomicU64::new(0));
         let mut loaders = JoinSet::new();
         for loader in 0..LOADERS {
-            let load = self.clone();
+            let (load, written) = (self.clone(), written.clone());
             loaders.spawn(async move {
                 // Behind the clients' streams of chance.
                 let mut rng = load.rng(u32::MAX - u32::try_from(loader).unwrap_or(0));
                 let mut first = loader * batch;
                 while first < load.records {
-                    load.fill_from(first, (first + batch).min(load.records), &mut rng).await?;
+                    let end = (first + batch).min(load.records);
+                    load.fill_from(first, end, &mut rng).await?;
+                    written.fetch_add(end - first, Ordering::Relaxed);
                     first += LOADERS * batch;
                 }
                 Ok::<_, String>(())
             });
         }
-        while let Some(loaded) = loaders.join_next().await {
-            loaded?.map_err(|why| format!("the records could not be loaded: {why}"))?;
+        let mut seconds = Seconds::begin();
+        loop {
+            tokio::select! {
+                loaded = loaders.join_next() => match loaded {
+                    Some(loaded) => {
+                        loaded?.map_err(|why| format!("the records could not be loaded: {why}"))?;
+                    }
+                    None => return Ok(()),
+                },
+                () = seconds.next() => tell(seconds.look(written.load(Ordering::Relaxed), 0)),
+            }
         }
-        Ok(())
     }
 
     async fn fill_from(&self, first: u64, end: u64, rng: &mut ChaCha8Rng) -> Result<(), String> {

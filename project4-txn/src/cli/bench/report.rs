@@ -27,12 +27,17 @@ pub(super) fn line(progress: Progress) {
     }
 }
 
-/// For people.
-pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
-    let mut text = String::new();
+/// After the last [`line()`]: what comes next begins on one of its own.
+pub(super) fn end_of_line() {
     if io::stderr().is_terminal() {
         eprintln!();
     }
+}
+
+/// For people.
+pub(super) fn table(args: &Args, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    end_of_line();
     let seconds = outcome.elapsed.as_secs_f64();
     let _ = writeln!(
         text,

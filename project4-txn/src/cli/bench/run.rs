@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::super::client::Client;
 use super::{ACCOUNTS, Args, Workload};
@@ -83,7 +83,7 @@ pub struct Load {
 /// What has happened so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// Since the clients began.
+    /// Since the beginning.
     pub elapsed: Duration,
     /// Operations that are done.
     pub done: u64,
@@ -166,6 +166,37 @@ impl Load {
     }
 }
 
+/// A look each second.
+pub(super) struct Seconds {
+    ticks: Interval,
+    began: Instant,
+    /// When the last look was, and what had been done then.
+    last: (Instant, u64),
+}
+
+impl Seconds {
+    pub(super) fn begin() -> Seconds {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        let mut ticks = interval_at(began + second, second);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Seconds { ticks, began, last: (began, 0) }
+    }
+
+    /// When it is time for the next look.
+    pub(super) async fn next(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    /// What has happened, if so many operations are done now, and so many failed.
+    pub(super) fn look(&mut self, done: u64, failed: u64) -> Progress {
+        let now = Instant::now();
+        #[expect(clippy::cast_precision_loss)] // nobody does 2^52 operations in a second
+        let per_second = (done - self.last.1) as f64 / (now - self.last.0).as_secs_f64();
+        self.last = (now, done);
+        Progress { elapsed: now - self.began, done, per_second, failed }
+    }
+}
+
 /// What one client has counted.
 struct Tally {
     times: Vec<Option<Histogram<u64>>>,
@@ -184,11 +215,8 @@ pub async fn run(load: &Arc<Load>, tell: impl Fn(Progress)) -> Result<Outcome, A
         clients.spawn(work(load.clone(), n));
     }
     let mut tallies = Vec::new();
-    let mut seconds = interval(Duration::from_secs(1));
-    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    seconds.tick().await;
+    let mut seconds = Seconds::begin();
     let end = load.seconds.map(|seconds| began + Duration::from_secs(seconds));
-    let (mut last, mut looked) = (0, began);
     loop {
         let over = async {
             match end {
@@ -202,13 +230,9 @@ pub async fn run(load: &Arc<Load>, tell: impl Fn(Progress)) -> Result<Outcome, A
                 None => break,
             },
             () = over => load.stop.store(true, Ordering::Relaxed),
-            _ = seconds.tick() => {
-                let (done, now) = (load.done.load(Ordering::Relaxed), Instant::now());
-                #[expect(clippy::cast_precision_loss)] // nobody does 2^52 operations in a second
-                let per_second = (done - last) as f64 / (now - looked).as_secs_f64();
+            () = seconds.next() => {
                 let failed = load.failed.load(Ordering::Relaxed);
-                tell(Progress { elapsed: now - began, done, per_second, failed });
-                (last, looked) = (done, now);
+                tell(seconds.look(load.done.load(Ordering::Relaxed), failed));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Regions, stores, and what is done about them.
 
 use std::collections::BTreeMap;
+use std::num::IntErrorKind;
 
 use proto::kvrpcpb::SplitRegionRequest;
 use proto::metapb::{Peer, PeerRole, Region};
@@ -20,8 +21,13 @@ impl Session {
             }
             return Ok(());
         };
-        let found = match wanted.parse() {
+        let found = match wanted.parse::<u64>() {
             Ok(id) if !raw => self.client.pd().region_by_id(id).await?,
+            Err(why) if !raw && *why.kind() == IntErrorKind::PosOverflow => {
+                return Err(
+                    format!("no region has the id {wanted}: {} is the largest", u64::MAX).into()
+                );
+            }
             _ if raw => self.client.pd().region_at(&bytes(wanted)?).await?,
             _ => self.client.pd().region_at(&key::encode(&bytes(wanted)?)).await?,
         };
