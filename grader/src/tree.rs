@@ -144,12 +144,14 @@ pub fn sync(folder: &Path, files: &Files) -> Result<()> {
     write(folder, files)
 }
 
-/// Writes files below a folder; those with the right content are left alone.
+/// Writes files below a folder; those with the right content are left alone. A link that stands in the way is replaced: what it
+/// leads to may be anybody's.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn write(folder: &Path, files: &Files) -> Result<()> {
     for (path, content) in files {
+        remove_links(folder, path)?;
         let to = folder.join(path);
         if fs::read(&to).is_ok_and(|old| old == *content) {
             continue;
@@ -157,6 +159,18 @@ pub fn write(folder: &Path, files: &Files) -> Result<()> {
         let parent = to.parent().unwrap_or(folder);
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         fs::write(&to, content).with_context(|| format!("cannot write {}", to.display()))?;
+    }
+    Ok(())
+}
+
+fn remove_links(folder: &Path, path: &str) -> Result<()> {
+    let mut here = folder.to_owned();
+    for name in path.split('/') {
+        here.push(name);
+        if here.is_symlink() {
+            return fs::remove_file(&here)
+                .with_context(|| format!("cannot remove {}", here.display()));
+        }
     }
     Ok(())
 }

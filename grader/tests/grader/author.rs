@@ -257,3 +257,33 @@ fn trees_come_sorted_and_without_what_is_not_ours() {
     }
     assert!(Workspace::find(&course.root.join("kv/src")).unwrap().root.ends_with("trees"));
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_not_written_over() {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    let place = scratch().join("links");
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir_all(place.join("theirs")).unwrap();
+    fs::write(place.join("theirs/lib.rs"), "theirs").unwrap();
+    fs::create_dir_all(place.join("copy/one/src")).unwrap();
+    // A file that is a link, with other content and with the same; a folder that is one.
+    symlink(place.join("theirs/lib.rs"), place.join("copy/one/src/lib.rs")).unwrap();
+    symlink(place.join("theirs/lib.rs"), place.join("copy/one/src/same.rs")).unwrap();
+    symlink(place.join("theirs"), place.join("copy/two")).unwrap();
+    let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
+    let files = tree::Files::from([
+        file("one/src/lib.rs", "ours"),
+        file("one/src/same.rs", "theirs"),
+        file("two/lib.rs", "ours"),
+    ]);
+    tree::sync(&place.join("copy"), &files).unwrap();
+    assert_eq!(fs::read_to_string(place.join("theirs/lib.rs")).unwrap(), "theirs");
+    for (path, content) in &files {
+        let here = place.join("copy").join(path);
+        assert!(!here.is_symlink() && !here.parent().unwrap().is_symlink(), "{path} is a link");
+        assert_eq!(fs::read(&here).unwrap(), *content, "{path}");
+    }
+}
