@@ -61,12 +61,25 @@ impl Runner {
         let hanging = AtomicUsize::new(0);
         let red = AtomicBool::new(false);
         let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+        let take_turns = jobs.iter().all(|job| job.subject.is_some());
+        // A judge's long tests come first, so that no core waits for another one's last; a student's come in course order.
+        let mut order: Vec<usize> = (0..jobs.len()).collect();
+        if take_turns {
+            order.sort_by_key(|&at| std::cmp::Reverse(jobs[at].seeds.len()));
+        }
         thread::scope(|scope| {
-            for _ in 0..self.jobs.clamp(1, jobs.len().max(1)) {
-                scope.spawn(|| {
+            for worker in 0..self.jobs.clamp(1, jobs.len().max(1)) {
+                let (next, hanging, red, outcomes, order) =
+                    (&next, &hanging, &red, &outcomes, &order);
+                scope.spawn(move || {
+                    if take_turns {
+                        process::stay_on_core(worker, self.jobs);
+                    }
                     loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(job) = jobs.get(at) else { return };
+                        let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                            return;
+                        };
+                        let job = &jobs[at];
                         if self.give_up && hanging.load(Ordering::Relaxed) >= HANGING {
                             return;
                         }

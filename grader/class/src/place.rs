@@ -2,8 +2,10 @@
 //!
 //! Cargo decides by modification times what to build again. Here the same path holds one student's sources after
 //! another's, over the same compiled dependencies, so the times are set by rule: a file that is the base's, byte for
-//! byte, is old; any other is new. What was compiled from the base is then used again exactly where it is right to.
+//! byte, is old; any other is new. A folder is old if it has the base's names; build scripts that ask for one look at that.
+//! What was compiled from the base is then used again exactly where it is right to.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::chown;
 use std::path::Path;
@@ -22,14 +24,25 @@ const OLD: Duration = Duration::from_secs(1_000_000_000);
 pub fn lay(folder: &Path, files: &Files, base: &Files) -> Result<()> {
     tree::sync(folder, files)?;
     let (old, new) = (SystemTime::UNIX_EPOCH + OLD, SystemTime::now());
-    for (path, content) in files {
-        let time = if base.get(path) == Some(content) { old } else { new };
-        let at = folder.join(path);
+    let set = |path: &str, is_old: bool| {
+        let (at, time) = (folder.join(path), if is_old { old } else { new });
         File::open(&at)
             .and_then(|file| file.set_times(FileTimes::new().set_modified(time)))
-            .with_context(|| format!("the time of {} cannot be set", at.display()))?;
+            .with_context(|| format!("the time of {} cannot be set", at.display()))
+    };
+    for (path, content) in files {
+        set(path, base.get(path) == Some(content))?;
     }
-    Ok(())
+    let came = files.keys().filter(|path| !base.contains_key(*path));
+    let went = base.keys().filter(|path| !files.contains_key(*path));
+    let changed: BTreeSet<&str> = came.chain(went).flat_map(|path| folders_of(path)).collect();
+    let all: BTreeSet<&str> = files.keys().flat_map(|path| folders_of(path)).collect();
+    all.into_iter().try_for_each(|path| set(path, !changed.contains(path)))
+}
+
+/// The folders that a file lies in, all the way up.
+fn folders_of(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
 /// Copies a folder with its times, without what `skip` names (by the path within), and gives it to `owner`.

@@ -398,6 +398,9 @@ impl Workshop {
         let mut command = cargo_build::command(&self.course_folder());
         // Outside, and before: what is not there cannot be fetched inside. The build says so if it is missed.
         let _ = command.args(["fetch", "--locked", "--quiet", "--target", host]).output();
+        if self.sandbox.owner().is_some() {
+            open_to_all(&self.cargo_home.join("registry/src"))?;
+        }
         Ok(())
     }
 
@@ -497,4 +500,28 @@ fn output(command: &mut Command, folder: &Path) -> Result<String> {
         .output()
         .context("rustc cannot be started; is it on the PATH?")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Lets everybody read what stands below a folder of fetched sources. A few packages were published with files that only their
+/// owner reads, and inside the sandbox builds are another user's.
+fn open_to_all(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(listed) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in listed {
+        let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
+        let path = entry.path();
+        // Not what a link leads to.
+        let about = fs::symlink_metadata(&path)
+            .with_context(|| format!("cannot look at {}", path.display()))?;
+        if about.is_dir() {
+            open_to_all(&path)?;
+        }
+        let mode = about.permissions().mode();
+        let open = mode | if about.is_dir() { 0o055 } else { 0o044 };
+        if !about.is_symlink() && mode != open {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open))
+                .with_context(|| format!("{} cannot be opened to all", path.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -8,12 +8,12 @@
 //! [`serve`] is the other end of the pipe. It moves the real standard output out of reach first: what
 //! student code prints goes to standard error, and cannot be taken for a frame.
 
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Read};
+use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
 use crate::harness::{WHISPERED, panics};
@@ -91,52 +91,69 @@ impl<P: Protocol> Launch<P> for Process {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(undecided(io::Error::other("it has no pipes")));
         };
-        // One answer is under way at a time, so one place is enough; a subject that says more than it
-        // was asked for blocks on its own pipe.
-        let (sender, answers) = sync_channel(1);
-        thread::spawn(move || {
-            let mut stdout = BufReader::new(stdout);
-            loop {
-                let answer = read_frame(&mut stdout);
-                let last = !matches!(answer, Ok(Some(_)));
-                if sender.send(answer).is_err() || last {
-                    return;
-                }
-            }
-        });
-        let mute = self.mute;
-        Ok(Box::new(PipeLink::<P> { child, stdin: BufWriter::new(stdin), answers, mute }))
+        let stdin = BufWriter::new(stdin);
+        let answers = BufReader::new(Patient { stdout, until: Instant::now() });
+        let (mute, speaks) = (self.mute, PhantomData);
+        Ok(Box::new(PipeLink::<P> { child, stdin, answers, mute, speaks }))
     }
 }
 
-type Received<P> = io::Result<Option<Answer<<P as Protocol>::Effect>>>;
+/// A subject's output, for whose next byte nobody waits longer than this. No thread reads it: it would be woken twice for each
+/// answer, which takes longer than most answers do.
+struct Patient {
+    stdout: ChildStdout,
+    until: Instant,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        wait_for(&self.stdout, self.until)?;
+        self.stdout.read(buffer)
+    }
+}
+
+/// Waits until there is something to read, or the end of it.
+#[cfg(unix)]
+fn wait_for(stdout: &ChildStdout, until: Instant) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.map(drop).map_err(io::Error::from),
+        }
+    }
+}
 
 struct PipeLink<P: Protocol> {
     child: Child,
     stdin: BufWriter<ChildStdin>,
-    answers: Receiver<Received<P>>,
+    answers: BufReader<Patient>,
     mute: bool,
+    speaks: PhantomData<fn() -> P>,
 }
 
 impl<P: Protocol> Link<P> for PipeLink<P> {
     fn exchange(&mut self, input: P::Input) -> Outcome<Vec<P::Effect>> {
         // A broken pipe shows up as the end of the answers, with a better reason.
         let _ = write_frame(&mut self.stdin, &input);
-        match self.answers.recv_timeout(ANSWER_BACKSTOP) {
-            Ok(Ok(Some(Answer::Effects(_)))) if self.mute => Ok(Vec::new()),
-            Ok(Ok(Some(Answer::Effects(effects)))) => Ok(effects),
-            Ok(Ok(Some(Answer::Panicked { message, at }))) => {
-                Err(Failure::Panicked { message, at })
-            }
-            Ok(Ok(None)) | Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
-            Ok(Err(e)) => Err(Failure::Ended {
-                how: format!("the subject answered with bytes that are no answer ({e})"),
-            }),
-            Err(RecvTimeoutError::Timeout) => Err(Failure::Undecided {
+        self.answers.get_mut().until = Instant::now() + ANSWER_BACKSTOP;
+        match read_frame(&mut self.answers) {
+            Ok(Some(Answer::Effects(_))) if self.mute => Ok(Vec::new()),
+            Ok(Some(Answer::Effects(effects))) => Ok(effects),
+            Ok(Some(Answer::Panicked { message, at })) => Err(Failure::Panicked { message, at }),
+            Ok(None) => Err(self.ended()),
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => Err(Failure::Undecided {
                 why: format!(
                     "the subject did not answer one input within {} s; an endless loop looks like this",
                     ANSWER_BACKSTOP.as_secs()
                 ),
+            }),
+            Err(e) => Err(Failure::Ended {
+                how: format!("the subject answered with bytes that are no answer ({e})"),
             }),
         }
     }
