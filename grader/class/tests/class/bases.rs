@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use class::sum;
+use class::{place, sum};
 use grader::tree::{self, Files};
 
 use crate::support::{Class, LIB, can_make_rooms, inject};
@@ -110,4 +110,49 @@ fn a_mistake_below_costs_its_own_stage_and_a_tenth_above() {
         .says("total: 17.50 of 20");
     assert!(!class.path("course/target/grade/class/one").exists());
     assert!(fs::read_dir(class.path("in")).unwrap().count() == 4);
+}
+
+/// Cargo looks at times. A build script that asks for a folder runs again when the folder is newer than what it made, and all
+/// that stands on its crate is compiled again, for each student.
+#[test]
+fn what_nobody_changed_is_as_old_as_ever() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |path: &str, text: &str| (path.to_owned(), text.as_bytes().to_vec());
+    let base = Files::from([
+        file("given/words/one.proto", "1"),
+        file("given/words/deep/two.proto", "2"),
+        file("theirs/src/lib.rs", "3"),
+        file("theirs/src/more.rs", "4"),
+    ]);
+    let age = |path: &str| fs::metadata(home.path().join(path)).unwrap().modified().unwrap();
+    let lay = |files: &Files| {
+        place::remove(&home.path().join("given")).unwrap();
+        place::lay(home.path(), files, &base).unwrap();
+    };
+    lay(&base);
+    let old = age("given/words/one.proto");
+    let changed = |files: &Files| -> Vec<&str> {
+        lay(files);
+        let all = [
+            "given",
+            "given/words",
+            "given/words/deep",
+            "given/words/deep/two.proto",
+            "theirs/src",
+            "theirs/src/lib.rs",
+        ];
+        all.into_iter().filter(|path| age(path) != old).collect()
+    };
+    assert_eq!(changed(&base), [""; 0]);
+    // Another text is a matter of its file.
+    let mut files = base.clone();
+    files.extend([file("theirs/src/lib.rs", "mine")]);
+    assert_eq!(changed(&files), ["theirs/src/lib.rs"]);
+    // A name that comes or goes is its folders' matter, too.
+    files = base.clone();
+    files.extend([file("given/words/deep/new.proto", "5")]);
+    assert_eq!(changed(&files), ["given", "given/words", "given/words/deep"]);
+    files = base.clone();
+    files.remove("theirs/src/more.rs");
+    assert_eq!(changed(&files), ["theirs/src"]);
 }

@@ -1,5 +1,5 @@
 //! What grading a class must do, and what it must never do. Most of it on the toy course of the grader's own tests,
-//! which builds in a second; `proof.rs` says how the real one is done.
+//! which builds in a second; `examples/forty.rs` says how the real one is done.
 
 mod support;
 
