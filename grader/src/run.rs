@@ -62,9 +62,9 @@ impl Runner {
         let red = AtomicBool::new(false);
         let outcomes: Vec<Mutex<Option<Outcome>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
         let take_turns = jobs.iter().all(|job| job.subject.is_some());
-        // A judge's long tests come first, so that no core waits for another one's last; a student's come in course order.
+        // Long tests come first, so that no core waits for another one's last; but in course order where some may be left out.
         let mut order: Vec<usize> = (0..jobs.len()).collect();
-        if take_turns {
+        if !self.give_up && !self.stop_at_red {
             order.sort_by_key(|&at| std::cmp::Reverse(jobs[at].seeds.len()));
         }
         thread::scope(|scope| {

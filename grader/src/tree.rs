@@ -124,7 +124,8 @@ fn walk(root: &Path, folder: &str, visit: &mut dyn FnMut(&str) -> bool) -> Resul
 }
 
 /// Makes a folder hold exactly these files. A file that has the right content already is not touched,
-/// so that cargo rebuilds only what changed; files that do not belong are removed, but for `target`.
+/// so that cargo rebuilds only what changed; files that do not belong are removed, but for `target`. A link that stands in the
+/// way is replaced: what it leads to may be anybody's.
 ///
 /// # Errors
 /// A file that cannot be written or removed.
@@ -141,17 +142,18 @@ pub fn sync(folder: &Path, files: &Files) -> Result<()> {
     for path in surplus {
         fs::remove_file(folder.join(&path)).with_context(|| format!("cannot remove {path}"))?;
     }
+    for path in files.keys() {
+        remove_links(folder, path)?;
+    }
     write(folder, files)
 }
 
-/// Writes files below a folder; those with the right content are left alone. A link that stands in the way is replaced: what it
-/// leads to may be anybody's.
+/// Writes files below a folder; those with the right content are left alone.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn write(folder: &Path, files: &Files) -> Result<()> {
     for (path, content) in files {
-        remove_links(folder, path)?;
         let to = folder.join(path);
         if fs::read(&to).is_ok_and(|old| old == *content) {
             continue;

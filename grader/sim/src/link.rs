@@ -98,8 +98,8 @@ impl<P: Protocol> Launch<P> for Process {
     }
 }
 
-/// A subject's output, for whose next byte nobody waits longer than this. No thread reads it: it would be woken twice for each
-/// answer, which takes longer than most answers do.
+/// A subject's output, for whose next byte nobody waits longer than this (on Unix; elsewhere the grader's own backstop has to
+/// do). No thread reads it: it would be woken twice for each answer, which takes longer than most answers do.
 struct Patient {
     stdout: ChildStdout,
     until: Instant,

@@ -131,7 +131,8 @@ impl<N: RaftNode> Peer<N> {
         // END SOLUTION
     }
 
-    /// Lets those look whose index is applied. The store takes their view of the data after the round's commit.
+    /// Lets those look whose index is applied and committed to the data: `self.applied` says how far that is. The store takes their
+    /// view when it gives the answer.
     ///
     /// You will need `reads.at`, whose indexes rise, and `self.applied`. A read of the tail gets the tail's region.
     fn grant(&mut self, round: &mut Round) {

@@ -10,7 +10,8 @@ use crate::error::Refusal;
 use crate::log_store::LogBatch;
 use crate::snapshot::Install;
 
-/// An answer to a client, to be given when everything that comes before it is done.
+/// An answer to a client, to be given in its place in the round. What it rests on is done already: a writer's entry is in the logs
+/// of a majority, a reader's data is committed.
 #[derive(Debug)]
 pub enum Answer {
     /// A write's.

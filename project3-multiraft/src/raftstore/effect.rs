@@ -44,8 +44,8 @@ pub enum ToScheduler {
     ReportSplit(pdpb::ReportBatchSplitRequest),
 }
 
-/// Work for the region worker. It does one after the other, which is what keeps "delete the old data" before "install
-/// the new" when a region leaves and comes back.
+/// Work for the region worker. It does one after the other, in the order in which it was called for, which is what keeps "delete
+/// the old data" before "install the new" where one region leaves and it or another one comes.
 #[derive(Debug)]
 pub enum Job {
     /// Build a snapshot.

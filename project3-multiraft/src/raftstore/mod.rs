@@ -69,7 +69,7 @@
 //! - Nothing acts on a change of a region before the commit that holds it is durable (R3): until `kv_written` says so, its
 //!   peer and its consensus node do not know of it. Meanwhile the region takes no snapshot, and does not die.
 //! - What rests on the data (readers, changed regions and all behind them, the log's side of a birth or a death, jobs)
-//!   waits for the commit that holds it, and for all before that. A write that changes no region rests on the log alone.
+//!   waits for the commit that holds it, and for all before that. Any other write rests on the log alone.
 //!
 //! # Left out
 //!
@@ -127,7 +127,7 @@ pub type Store = MultiStore<membership::Node>;
 pub type MakeNode<N> = fn(raftcore::Config, PeerStorage) -> raftcore::Result<N>;
 
 /// A log write that was asked for, the Readys that it makes durable (of which region, in which life of its peer), and the work
-/// off the loop that rests on it.
+/// off the loop that rests on it, or must not overtake what does.
 struct Writing {
     id: u64,
     readys: Vec<(u64, u64, u64)>,
@@ -339,7 +339,7 @@ impl<N: MembershipNode> MultiStore<N> {
                     self.busy.insert(region);
                 }
             }
-            self.begin(written.jobs);
+            self.send_off(written.jobs);
         }
         Ok(())
     }

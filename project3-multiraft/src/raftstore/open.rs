@@ -161,9 +161,14 @@ impl<N: MembershipNode> MultiStore<N> {
         self.log.commit(&LogBatch { ops: vec![op], sync: true })
     }
 
-    /// The log's and the data's side of a death that a crash has cut in two.
+    /// The log's and the data's side of a death that a crash has cut in two. A raft state without a log is not the dead one's: it
+    /// is what a younger peer without data has promised.
     fn bury_again(&self, kv: &Engine, region: &Region) -> Result<()> {
-        self.log.commit(&LogBatch { ops: vec![LogOp::Clear { region: region.id }], sync: true })?;
+        let found = self.log.state(region.id)?.unwrap_or_default();
+        if found.last_index >= INIT_INDEX {
+            self.log
+                .commit(&LogBatch { ops: vec![LogOp::Clear { region: region.id }], sync: true })?;
+        }
         cleanup::destroy(kv, region)
     }
 

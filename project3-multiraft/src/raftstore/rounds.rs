@@ -157,7 +157,16 @@ impl<N: MembershipNode> MultiStore<N> {
         self.outbox.push(Effect::WriteKv(KvWrite { batch, durability }));
     }
 
-    pub(super) fn begin(&mut self, jobs: Vec<Job>) {
+    /// Work off the loop begins, but never before older work that still waits for the log: who has taken a dead peer's place must
+    /// not lose its data to the other's burial.
+    fn begin(&mut self, jobs: Vec<Job>) {
+        match self.writing.iter_mut().rfind(|write| !write.jobs.is_empty()) {
+            Some(waiting) => waiting.jobs.extend(jobs),
+            None => self.send_off(jobs),
+        }
+    }
+
+    pub(super) fn send_off(&mut self, jobs: Vec<Job>) {
         self.outbox.extend(jobs.into_iter().map(|job| Effect::Job(Box::new(job))));
     }
 
