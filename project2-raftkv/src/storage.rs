@@ -4,8 +4,9 @@
 //! It knows no store, no thread and no runtime: the inbox is handed to it.
 //!
 //! What the trait promises is kept like this: a write is answered when its entry is applied, hence durable on a majority;
-//! a reader is granted when this peer was sure to lead after the read came, at an index that is applied and committed to the data
-//! here. So it sees every write that was answered before it came, although no writer waits for that. Its term goes into the write that follows from it, and a peer refuses that in another term.
+//! a reader is granted when this peer was sure to lead after the read came, at an index that is applied and committed to
+//! the data here. So it sees every write that was answered before it came, although no writer waits for that. Its term
+//! goes into the write that follows from it, and a peer refuses that in another term.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -140,6 +140,7 @@ impl<P: Protocol> Link<P> for PipeLink<P> {
     fn exchange(&mut self, input: P::Input) -> Outcome<Vec<P::Effect>> {
         // A broken pipe shows up as the end of the answers, with a better reason.
         let _ = write_frame(&mut self.stdin, &input);
+        // The edge, and no verdict: a real process may hang in real time, and then nothing is decided.
         self.answers.get_mut().until = Instant::now() + ANSWER_BACKSTOP;
         match read_frame(&mut self.answers) {
             Ok(Some(Answer::Effects(_))) if self.mute => Ok(Vec::new()),

@@ -1,10 +1,10 @@
 //! Changes of members, and what an applied change means for the peer.
 //!
 //! An entry is *applied* in two steps. First it is executed into the batch that gathers for the data's next commit, and
-//! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered, unless a change stands before them. When that batch is committed
-//! (synced, if a region has changed: R3), the peer learns of it: readers are let in, the region, the members, the parts of
-//! a split. In between the peer is what it was, like one whose disk is slow; what it proposes meanwhile is checked again
-//! when it is applied.
+//! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered, unless a change stands before
+//! them. When that batch is committed (synced, if a region has changed: R3), the peer learns of it: readers are let in,
+//! the region, the members, the parts of a split. In between the peer is what it was, like one whose disk is slow; what
+//! it proposes meanwhile is checked again when it is applied.
 
 use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};

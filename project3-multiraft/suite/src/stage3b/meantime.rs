@@ -49,6 +49,18 @@ fn filled(city: &mut City<'_, '_>, key: &[u8], node: NodeId) -> Outcome {
     )
 }
 
+/// Waits until a store has destroyed its peer, which is a member no more.
+fn gone(city: &mut City<'_, '_>, node: NodeId, meanwhile: &str) -> Outcome {
+    if city.world.run_until(10 * SECOND, |world| peer(world, node, REGION).is_none())? {
+        return Ok(());
+    }
+    broke(
+        "a removed peer is not destroyed",
+        format!("n{node} is no member any more, and {meanwhile}"),
+        format!("ten seconds later it shows {:?}", city.view(node, REGION)),
+    )
+}
+
 /// A new member's snapshot is on its way, and takes long. Meanwhile its region is cut, and the new half's leader, on another
 /// store, is quick: the new half's data is being installed when the old snapshot arrives, with the whole range. It must not be let
 /// in: two peers of one store would have the same keys. And when the new half has its place, the old region, smaller now, must find
@@ -181,14 +193,7 @@ fn slow_work_waits_for_the_data_that_it_rests_on(run: &mut Run<'_, Cluster>) -> 
         let crash = Fault::CrashAt(Who::Node(3), Point::AfterSync, nth, Cut::Power);
         city.world.fault(crash, Some(SECOND / 2))?;
         city.world.heal(away)?;
-        let gone = city.world.run_until(10 * SECOND, |world| peer(world, 3, REGION).is_none())?;
-        if !gone {
-            return broke(
-                "a removed peer is not destroyed",
-                "n3 is no member any more, and its power was cut meanwhile",
-                format!("ten seconds later it shows {:?}", city.view(3, REGION)),
-            );
-        }
+        gone(&mut city, 3, "its power was cut meanwhile")?;
         city.make(b"", Wish::Add(3))?;
         filled(&mut city, b"", 3)?;
     }
@@ -214,14 +219,7 @@ fn a_dead_peer_leaves_no_promise(run: &mut Run<'_, Cluster>) -> Outcome {
         city.make(b"", Wish::Remove(3))?;
         city.world.run_for(2 * SECOND)?;
         city.world.heal(away)?;
-        let gone = city.world.run_until(10 * SECOND, |world| peer(world, 3, REGION).is_none())?;
-        if !gone {
-            return broke(
-                "a removed peer is not destroyed",
-                "n3 is no member any more, and hears the others again",
-                format!("ten seconds later it shows {:?}", city.view(3, REGION)),
-            );
-        }
+        gone(&mut city, 3, "it hears the others again")?;
         city.world.run_for(10 * MS)?;
         city.world.fault(Fault::Crash(Who::Node(3), Cut::Power), Some(SECOND / 4))?;
         city.world.run_for(SECOND)?;
