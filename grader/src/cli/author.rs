@@ -1,15 +1,17 @@
 //! What the course's authors ask for: check it, cut it, doubt its suites.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{App, say, success};
+use crate::course::Course;
 use crate::grade::Options;
 use crate::handout::{Assistant, Scope};
-use crate::{check, handout, ladder, list, sweep, zoo};
+use crate::list::count;
+use crate::{check, handout, ladder, list, sweep, tree, zoo};
 
 /// For authors: check the course, its markers and its book
 #[derive(Debug, Args)]
@@ -172,12 +174,18 @@ pub struct Zoo {
     /// Write what caught what, as a page of Markdown
     #[arg(long, value_name = "FILE")]
     matrix: Option<PathBuf>,
+    /// Hunt what is in this list, which `cargo mutants --list --json --diff` printed, in place of the zoo
+    #[arg(long, value_name = "FILE")]
+    mutants: Option<PathBuf>,
 }
 
 impl Zoo {
     pub(super) fn run(self, app: &App) -> Result<ExitCode> {
         let course = app.workspace.course()?;
-        let (all, broken) = zoo::load(&app.workspace)?;
+        let (all, broken) = match &self.mutants {
+            None => zoo::load(&app.workspace)?,
+            Some(list) => (mutants_in(&app.here.join(list), app, &course)?, Vec::new()),
+        };
         for complaint in &broken {
             say(&format!("{complaint}\n"));
         }
@@ -194,12 +202,30 @@ impl Zoo {
         if let Some(file) = self.json {
             zoo::json(&findings, &file)?;
         }
+        let is_good = match &self.mutants {
+            None => broken.is_empty() && findings.iter().all(zoo::Finding::is_good),
+            Some(_) => zoo::mutants::open(&app.workspace, &findings, &bugs)? == 0,
+        };
         if let Some(file) = self.matrix {
-            let page = zoo::matrix(&findings, &bugs, &course.version);
+            let page = match &self.mutants {
+                None => zoo::matrix(&findings, &bugs, &course.version),
+                Some(_) => zoo::mutants::page(&app.workspace, &findings, &bugs, &course)?,
+            };
             let file = app.here.join(file);
             std::fs::write(&file, page)
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
-        Ok(success(broken.is_empty() && findings.iter().all(zoo::Finding::is_good)))
+        Ok(success(is_good))
     }
+}
+
+/// The mutants of the course's holes in a list.
+fn mutants_in(list: &Path, app: &App, course: &Course) -> Result<Vec<zoo::Bug>> {
+    let json =
+        std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let files = tree::read_course(&app.workspace.root)?;
+    let (bugs, others) = zoo::mutants::read(&json, &files, course)?;
+    let others = count(others, "other");
+    say(&format!("{} in the bodies of holes; {others} left alone.\n", count(bugs.len(), "mutant")));
+    Ok(bugs)
 }

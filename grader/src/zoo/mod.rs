@@ -14,6 +14,7 @@
 //! known of project 2 alone, and a bug that got through is tried again each time.
 
 mod hunt;
+pub mod mutants;
 mod patch;
 mod table;
 

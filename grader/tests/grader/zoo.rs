@@ -114,3 +114,46 @@ fn a_sweep_goes_on_where_it_stopped_and_names_seeds_that_fail() {
 fn without_a_demo_it_says_so() {
     Course::toy("no-demo").grade(&["demo"]).ends(2).complains("this course has no demo");
 }
+
+/// What cargo-mutants prints of one mutant.
+fn mutant(line: usize, change: &str, old: &str, new: &str) -> String {
+    let diff = format!("--- {LIB}\\n+++ {change}\\n@@ -{line} +{line} @@\\n-{old}\\n+{new}\\n");
+    format!(
+        r#"{{"name": "{LIB}:{line}:9: {change}", "file": "{LIB}", "span": {{"start": {{"line": {line}, "column": 9}}}}, "diff": "{diff}"}}"#
+    )
+}
+
+#[test]
+fn mutants_of_holes_are_hunted_and_survivors_need_a_reason() {
+    let course = Course::toy("mutants");
+    let text = course.read(LIB);
+    let line = |of: &str| text.lines().position(|l| l == of).unwrap() + 1;
+    let list = [
+        mutant(line(GET), "replace get", GET, NO_GET),
+        mutant(
+            line("        self.pairs.len()"),
+            "replace len",
+            "        self.pairs.len()",
+            "        1",
+        ),
+        mutant(line(EMPTY), "replace is_empty", EMPTY, "        false"),
+    ];
+    course.write("list.json", &format!("[{}]", list.join(",")));
+    let hunt = ["zoo", "--mutants", "list.json", "--matrix", "mutants.md"];
+    course
+        .grade(&hunt)
+        .ends(1)
+        .says("2 mutants in the bodies of holes; 1 other left alone.")
+        .says("1 of 2 bugs caught.");
+    let page = course.read("mutants.md");
+    assert!(page.contains("| 1 | 2 | 1 | 0 | 0 | 1 |"), "{page}");
+    assert!(page.contains("| 1.put | replace len | **no reason is known** |"), "{page}");
+    let reason = format!(
+        "[[survivor]]\nfile = \"{LIB}\"\nchange = \"replace len\"\nwhy = \"Nobody counts.\"\n"
+    );
+    course.write("grader/zoo/survivors.toml", &reason);
+    course.grade(&hunt).ends(0);
+    assert!(course.read("mutants.md").contains("| 1.put | replace len | Nobody counts. |"));
+    course.write("list.json", "{}");
+    course.grade(&hunt).ends(2).complains("cargo mutants --list --json --diff");
+}
