@@ -53,6 +53,8 @@ pub struct Diagnostic {
     pub manifest: PathBuf,
     /// The text.
     pub text: String,
+    /// The same in a line, with its place.
+    pub brief: String,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +78,24 @@ struct Target {
 struct Said {
     level: String,
     rendered: Option<String>,
-    spans: Vec<serde::de::IgnoredAny>,
+    spans: Vec<Span>,
     message: String,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    file_name: String,
+    line_start: usize,
+    is_primary: bool,
+}
+
+impl Said {
+    fn brief(&self) -> String {
+        match self.spans.iter().find(|span| span.is_primary) {
+            Some(span) => format!("{}:{}: {}", span.file_name, span.line_start, self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl Built {
@@ -237,8 +255,9 @@ fn read_messages(stdout: impl Read) -> Built {
                 }
             }
             Message::Diagnostic { manifest_path, message } => {
+                let brief = message.brief();
                 let text = message.rendered.unwrap_or(message.message);
-                let diagnostic = Diagnostic { manifest: manifest_path, text };
+                let diagnostic = Diagnostic { manifest: manifest_path, text, brief };
                 // Without a place it is the sum: "aborting due to 3 errors", "2 warnings emitted".
                 match message.level.as_str() {
                     "error" if !message.spans.is_empty() => built.errors.push(diagnostic),

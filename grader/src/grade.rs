@@ -60,6 +60,8 @@ pub struct Graded {
     pub report: Report,
     /// The long forms of the tests in the first stage that did not pass.
     pub docs: BTreeMap<String, String>,
+    /// The compiler's warnings, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// The programs of one stage.
@@ -161,7 +163,8 @@ pub fn grade(
     if workspace.shared_target.is_none() {
         Results::add(workspace, course, &report)?;
     }
-    Ok(Graded { report, docs })
+    let warnings = built.warnings.into_iter().map(|warning| warning.brief).collect();
+    Ok(Graded { report, docs, warnings })
 }
 
 fn run_stage(
@@ -186,17 +189,24 @@ fn run_stage(
     found.seconds = started.elapsed().as_secs_f64();
 }
 
-/// The failure that will be explained runs once more, to find its shortest plan and whether it repeats. The verdict
-/// stays what it was.
+/// The failure that will be explained runs once more, to find its shortest plan and whether it repeats. The verdict stays what it
+/// was, but what is told of it is what `cargo grade replay` will tell: how the shortest plan breaks the rule.
 fn in_full(found: &mut StageReport, programs: &Programs, runner: &Runner, progress: &Progress) {
-    let failed = |test: &&mut TestReport| test.outcome.status == Status::Fail;
+    let Some(told) = found.first_failure().map(|test| test.name.clone()) else { return };
+    let failed = |t: &&mut TestReport| t.name == told && t.outcome.status == Status::Fail;
     let Some(test) = found.tests.iter_mut().find(failed) else { return };
-    let Some(seed) = test.outcome.seed.filter(|_| test.outcome.virtual_ms > 0) else { return };
+    let simulated = test.outcome.virtual_ms > 0 || test.outcome.came_in_a_storm();
+    let Some(seed) = test.outcome.seed.filter(|_| simulated) else { return };
     progress.begin(&test.name);
     let again = runner.one(&programs.job(&test.name, vec![seed]));
     progress.end(&test.name);
     let coverage = std::mem::take(&mut test.outcome.world.coverage);
-    test.outcome.world = World { coverage, ..again.world };
+    if again.status == Status::Fail {
+        let world = World { coverage, ..again.world };
+        test.outcome = Outcome { world, seconds: test.outcome.seconds, ..again };
+    } else {
+        test.outcome.world = World { coverage, ..again.world };
+    }
 }
 
 /// At the judge each step of a test goes through a pipe and back: so many times the course's backstop.

@@ -122,7 +122,15 @@ struct Line {
 /// How a verdict line begins; a program's other output is told from it by this.
 pub const LINE: &str = "{\"tinykv_verdict\":";
 
+/// More inputs than this before a rule broke, and it broke in a storm.
+const STORM: u64 = 1000;
+
 impl Outcome {
+    /// Whether it took so many inputs that they tell which rule broke, but hardly where.
+    pub fn came_in_a_storm(&self) -> bool {
+        self.inputs > STORM
+    }
+
     /// An outcome that only says why there is none.
     pub fn without_line(status: Status, broke: impl Into<String>) -> Self {
         Outcome {

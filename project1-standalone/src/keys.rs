@@ -1,7 +1,6 @@
 //! How a user's key becomes an engine key.
 //!
-//! Raw and transactional clients read one map of regions, each in its own way (`TIKV-CLIENT.md`,
-//! sections 4 and 11): an operation has a *position* in the order that the scheduler (PD) uses. For a
+//! Raw and transactional clients read one map of regions, each in its own way: an operation has a *position* in the order that the scheduler (PD) uses. For a
 //! raw operation the position is the key itself, for a transactional one its memcomparable encoding.
 //! In the engine a key is one letter, then the bytes in position order: `r` for raw data, and later
 //! `x` for transactional data. So the two never collide, in any column family, and a region's data is
@@ -9,7 +8,7 @@
 //!
 //! Positions at or above [`TAIL_START`] belong to the *tail region*, which never holds data. It exists
 //! because the official client's raw scan, when it comes to a region without an end, starts again at
-//! the first one (trap T3): the last region must therefore be empty.
+//! the first one: the last region must therefore be empty.
 
 /// The engine prefix of raw data.
 pub const RAW_PREFIX: u8 = b'r';

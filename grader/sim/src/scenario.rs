@@ -164,7 +164,7 @@ impl Scenario {
         let ((outcome, _), found) = run.aside(true, |run| self.play(run, &plan));
         match outcome {
             Err(shown) if class(&shown.what()) == name => {
-                run.shrunk(plan.text(), found.trace);
+                run.shrunk(plan.text(), found);
                 shown
             }
             _ => failure,

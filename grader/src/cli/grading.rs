@@ -156,12 +156,30 @@ fn tell(app: &App, workspace: &Workspace, course: &Course, graded: &Graded) -> R
     }
     if report.warnings > 0 {
         let warnings = list::count(report.warnings, "warning");
-        text += &paint.dim(format!("{warnings} of the compiler; cargo check shows them.\n"));
+        text += &paint.dim(format!("{warnings} of the compiler:\n"));
+        for warning in graded.warnings.iter().take(3) {
+            text += &paint.dim(format!("  {warning}\n"));
+        }
+        if report.warnings > 3 {
+            text += &paint.dim("  and more; cargo check shows them.\n");
+        }
     }
     if report.partial {
         text += &paint.dim("Only some tests were asked for, so there are no points.\n");
     }
     let holes = Holes::find(workspace, course)?;
+    if report.passed()
+        && !report.partial
+        && let Some((stage, _)) = holes.next(course)
+    {
+        text += &paint.dim(format!(
+            "Next: stage {}, {}. Read docs/src/{}, then type cargo grade {}.\n",
+            stage.id,
+            stage.title,
+            stage.chapter,
+            stage.id.to_lowercase()
+        ));
+    }
     let suspects = lint::of_report(workspace, course, report);
     let context = explain::Context {
         course,

@@ -34,6 +34,9 @@ pub struct Context<'a> {
 /// The width of explanations: a paragraph wider than this is hard to read, whatever the terminal.
 const WIDTH: usize = 96;
 
+/// So many other failures are named.
+const NAMED: usize = 5;
+
 impl Context<'_> {
     /// The explanation of the first stage that did not pass; empty if all passed.
     pub fn first(&self, report: &Report) -> String {
@@ -97,7 +100,11 @@ impl Context<'_> {
                 .command("see", &format!("cargo grade view {} --seed {seed}{judge}", test.name));
         }
         text += &self.row("read", &test.reading);
-        text += &self.long_form(&test.name);
+        // Where the code itself says what is wrong, the hint is about another mistake.
+        text += &match outcome.broke.starts_with("your code panicked") {
+            true => self.task(&test.name),
+            false => self.long_form(&test.name),
+        };
         text += &self.world(&outcome.world);
         if !outcome.said.is_empty() {
             text += &self.paint.dim("\n  The last lines it printed:\n");
@@ -105,10 +112,27 @@ impl Context<'_> {
                 text += &self.paint.dim(format!("    {line}\n"));
             }
         }
-        let more = stage.count(Status::Fail) + stage.count(Status::Undecided);
-        if more > 1 {
-            text +=
-                &format!("\n  {} more in stage {}; this one comes first.\n", more - 1, stage.id);
+        text += &self.others(stage, test);
+        text
+    }
+
+    /// The other failures of the stage, by name: one of them may say it better.
+    fn others(&self, stage: &StageReport, told: &TestReport) -> String {
+        let failed = |t: &&TestReport| {
+            matches!(t.outcome.status, Status::Fail | Status::Undecided) && t.name != told.name
+        };
+        let others: Vec<&TestReport> = stage.tests.iter().filter(failed).collect();
+        if others.is_empty() {
+            return String::new();
+        }
+        let mut text =
+            format!("\n  {} more in stage {}; this one comes first.\n", others.len(), stage.id);
+        for test in others.iter().take(NAMED) {
+            text += &self.paint.dim(format!("    {}\n", test.name));
+        }
+        if others.len() > NAMED {
+            let all = format!("cargo grade {} --json FILE", stage.id.to_lowercase());
+            text += &self.paint.dim(format!("    and {} (all: {all})\n", others.len() - NAMED));
         }
         text
     }
@@ -185,8 +209,18 @@ impl Context<'_> {
         text += &self.row("rule", &test.rule);
         text += &self.row("read", &test.reading);
         text += &self.command("again", &format!("cargo grade {}", stage.id.to_lowercase()));
-        text += &self.long_form(&test.name);
+        // Nothing is wrong yet, so nobody asked for a hint: `cargo grade hint` begins with a question.
+        text += &self.task(&test.name);
         text
+    }
+
+    /// The long form without its hint.
+    fn task(&self, test: &str) -> String {
+        let long = self.long_form(test);
+        match long.split_once("\n  Hint:") {
+            Some((task, _)) => format!("{}\n", task.trim_end()),
+            None => long,
+        }
     }
 
     /// The doc comment of a test, as it stands in the suite.

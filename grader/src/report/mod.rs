@@ -204,10 +204,14 @@ impl StageReport {
         f64::from(self.worth) * f64::from(self.earned_weight()) / f64::from(self.weight)
     }
 
-    /// The test that is worth explaining: a broken rule before an open question before an empty hole.
+    /// The test that is worth explaining: a broken rule before an open question before an empty hole, and of broken rules the
+    /// first that a small test found. A storm tells which rule broke; a small test, where.
     pub fn first_failure(&self) -> Option<&TestReport> {
-        [Status::Fail, Status::Undecided, Status::NotWritten]
-            .iter()
-            .find_map(|&status| self.tests.iter().find(|t| t.outcome.status == status))
+        let ended = |status| self.tests.iter().filter(move |t| t.outcome.status == status);
+        ended(Status::Fail)
+            .find(|t| !t.outcome.came_in_a_storm())
+            .or_else(|| ended(Status::Fail).next())
+            .or_else(|| ended(Status::Undecided).next())
+            .or_else(|| ended(Status::NotWritten).next())
     }
 }

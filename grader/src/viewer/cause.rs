@@ -47,7 +47,11 @@ pub fn find(lines: &[Line]) -> Points {
     }
     let cause = match found[..] {
         [Some(a), Some(b)] if a != b => {
-            common(&causes(&lines[..end], &nodes), a, b).filter(|place| *place < a.max(b))
+            // That everything depends on a start says nothing.
+            let tells = |place: &usize| {
+                *place < a.max(b) && !matches!(lines[*place].event, Event::Open { life: 1, .. })
+            };
+            common(&causes(&lines[..end], &nodes), a, b).filter(tells)
         }
         _ => None,
     };

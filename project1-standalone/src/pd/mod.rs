@@ -3,8 +3,8 @@
 //! An official client never asks a store for the way. It asks PD (the *placement driver*, TiKV's
 //! scheduler): who is in charge, what time it is, which region has this key, where its store is.
 //! With one server there is nothing to schedule, but the questions must be answered, and exactly
-//! (see `TIKV-CLIENT.md`, section 3: a client panics on an answer without a header, and takes a
-//! failed look-up in the middle of a batch for success).
+//! (a client panics on an answer without a header, and takes a failed look-up in the middle of a
+//! batch for success).
 //!
 //! - [`Cluster`] knows all answers that follow from the cluster as it is: members, stores, regions
 //!   and who leads them. It is a plain value with one method a question. A [`Topology`] tells the

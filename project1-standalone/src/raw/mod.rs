@@ -126,8 +126,8 @@ impl<S: Storage> RawApi<S> {
     }
 }
 
-/// The same user key in two column families is two values, hence two latches. The letter of the column
-/// family goes *behind* nothing that a transaction's latch could be: those are `x` keys.
+/// The same user key in two column families is two values, hence two latches: the letter of the column family stands in
+/// the key. It begins with `r` like all raw keys, and so is never the latch of a transaction, whose keys begin with `x`.
 fn latch_key(cf: CfName, key: &[u8]) -> Vec<u8> {
     let mut latch = keys::raw_key(key);
     latch.insert(

@@ -85,6 +85,8 @@ pub enum Input {
     SetClock(u64),
     /// The storage's term is this from now on; writes that were computed in another are refused.
     SetTerm(u64),
+    /// The storage serves this region only, and no other that a context names.
+    Serve(u64),
     /// The next call of the storage fails in this way.
     Fail(Fault),
     /// `Storage::write`

@@ -168,6 +168,15 @@ impl<'w, 'a> Kv<'w, 'a> {
         expect_ok("setting the term", set)
     }
 
+    /// From now on the storage serves this region only.
+    ///
+    /// # Errors
+    /// As [`Kv::in_memory`].
+    pub fn serve(&mut self, region: u64) -> Outcome {
+        let set = self.done(Input::Serve(region))?;
+        expect_ok("serving one region", set)
+    }
+
     /// Makes the storage fail once.
     ///
     /// # Errors

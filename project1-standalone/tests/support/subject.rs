@@ -97,6 +97,10 @@ impl Open {
                 self.storage.set_term(term);
                 done(Ok(()))
             }
+            Input::Serve(region) => {
+                self.storage.serve(region);
+                done(Ok(()))
+            }
             Input::Fail(fault) => {
                 self.storage.fail_once(fault);
                 done(Ok(()))

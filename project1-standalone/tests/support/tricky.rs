@@ -22,6 +22,8 @@ pub enum Inner {
 struct Orders {
     fail: Option<Fault>,
     term: u64,
+    /// The only region that is here; any if none was named.
+    region: Option<u64>,
 }
 
 /// An [`Inner`] under the judge's orders. Clones share everything.
@@ -44,11 +46,23 @@ impl Tricky {
         self.orders(|orders| orders.term = term);
     }
 
+    pub fn serve(&self, region: u64) {
+        self.orders(|orders| orders.region = Some(region));
+    }
+
     fn orders<T>(&self, f: impl FnOnce(&mut Orders) -> T) -> T {
         f(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, context: &Context) -> Result<()> {
+        let region_id = context.region_id;
+        if self.orders(|orders| orders.region).is_some_and(|region| region != region_id) {
+            return Err(Error::Region(Box::new(errorpb::Error {
+                message: format!("region {region_id} is not here"),
+                region_not_found: Some(errorpb::RegionNotFound { region_id }),
+                ..Default::default()
+            })));
+        }
         match self.orders(|orders| orders.fail.take()) {
             None => Ok(()),
             Some(Fault::Disk) => {
@@ -73,7 +87,7 @@ impl Storage for Tricky {
 
     async fn write(&self, context: &Context, batch: Vec<Modify>) -> Result<()> {
         yield_now().await;
-        self.check()?;
+        self.check(context)?;
         let term = self.orders(|orders| orders.term);
         if term != 0 && context.term != term {
             return Err(Error::Region(Box::new(errorpb::Error {
@@ -92,7 +106,7 @@ impl Storage for Tricky {
 
     async fn reader(&self, context: &Context) -> Result<TrickyReader> {
         yield_now().await;
-        self.check()?;
+        self.check(context)?;
         let term = self.orders(|orders| orders.term);
         let reader = match &*self.inner {
             Inner::Standalone(storage) => {

@@ -1,8 +1,8 @@
 //! Where a region may be cut.
 //!
 //! Official raw clients route by the bare key, transactional ones by its memcomparable encoding, and both read one map.
-//! That works if every boundary is itself an encoding (`TIKV-CLIENT.md`, sections 4 and 11, option A); the price is that
-//! raw keys which share their first eight bytes cannot be cut apart.
+//! That works if every boundary is itself an encoding; the price is that raw keys which share their first eight bytes
+//! cannot be cut apart.
 
 use standalone::keys::RAW_PREFIX;
 

@@ -85,10 +85,12 @@ impl<'a, P: Protocol> Run<'a, P> {
         (result, found)
     }
 
-    /// Notes the shortest plan that still fails, and its trace.
-    pub fn shrunk(&mut self, plan: String, trace: Trace) {
+    /// Notes the shortest plan that still fails, and what its run found: that run is told, so its inputs count, not those of
+    /// all the runs that it took to find it.
+    pub fn shrunk(&mut self, plan: String, found: Findings) {
         self.findings.shrunk = Some(plan);
-        self.findings.trace = trace;
+        self.findings.trace = found.trace;
+        (self.findings.inputs, self.findings.virtual_us) = (found.inputs, found.virtual_us);
     }
 
     /// Starts a fresh subject. Starting another after dropping the first is a restart.

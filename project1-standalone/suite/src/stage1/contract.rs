@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test<Standalone>> {
         raw_scan_refuses_in_a_first_pair,
         the_other_calls_refuse_in_the_response,
         a_region_error_goes_into_its_field,
+        the_storage_is_told_which_region_is_meant,
         a_failing_disk_is_never_a_success,
         an_answer_that_is_too_large_is_refused,
     )
@@ -259,6 +260,34 @@ fn a_region_error_goes_into_its_field(run: &mut World) -> Outcome {
     misplaced(&mut kv, RawBatchPutRequest::default())?;
     misplaced(&mut kv, RawDeleteRangeRequest::default())?;
     misplaced(&mut kv, RawCasRequest::default())
+}
+
+/// The request's context goes to the storage with each call: it names the region that the client believes in. The
+/// storage of project 1 does not look; that of project 2 does, and refuses what it cannot place.
+///
+/// Hint: `context(request.context.as_ref())`, for a reader and for a write.
+fn the_storage_is_told_which_region_is_meant(run: &mut World) -> Outcome {
+    let mut kv = Kv::in_memory(run)?;
+    kv.serve(7)?;
+    let here = || Some(proto::kvrpcpb::Context { region_id: 7, ..Default::default() });
+    placed(&mut kv, RawGetRequest { context: here(), ..Default::default() })?;
+    placed(&mut kv, RawPutRequest { context: here(), ..Default::default() })?;
+    placed(&mut kv, RawDeleteRequest { context: here(), ..Default::default() })?;
+    placed(&mut kv, RawScanRequest { context: here(), limit: 1, ..Default::default() })
+}
+
+fn placed<C: Call>(kv: &mut Kv, request: C) -> Outcome
+where
+    C::Response: Answered,
+{
+    let response = kv.call(request)?;
+    let Some(error) = response.region_error() else { return Ok(()) };
+    let region = error.region_not_found.as_ref().map_or(0, |not_found| not_found.region_id);
+    Err(Failure::broke(
+        format!("{} does not tell the storage which region is meant", C::METHOD),
+        "the request's context names region 7, which is here",
+        format!("the storage was asked for region {region}"),
+    ))
 }
 
 fn misplaced<C: Call>(kv: &mut Kv, request: C) -> Outcome

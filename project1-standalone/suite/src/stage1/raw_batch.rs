@@ -81,6 +81,8 @@ fn a_batch_put_with_one_bad_pair_writes_nothing(run: &mut World) -> Outcome {
     let mut kv = Kv::on_disk(run)?;
     let good =
         KvPair { key: b"a".to_vec().into(), value: b"1".to_vec().into(), ..Default::default() };
+    let other = KvPair { key: b"other".to_vec().into(), ..good.clone() };
+    kv.call(RawBatchPutRequest { pairs: vec![other], ..Default::default() })?;
     let long = KvPair { key: vec![b'k'; (8 << 10) + 1].into(), ..good.clone() };
     for (pairs, ttls) in [(vec![good.clone(), long], vec![]), (vec![good.clone(); 3], vec![1, 2])] {
         let response = kv.call(RawBatchPutRequest { pairs, ttls, ..Default::default() })?;

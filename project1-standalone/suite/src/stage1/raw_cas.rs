@@ -135,7 +135,7 @@ fn race<C: Call>(run: &mut World, name: &str, other: &C) -> Outcome {
 /// read, or after its write.
 ///
 /// Hint: hold the guard of `latch_for_cas` in a variable until the write is done. `let _ = ...` drops it at
-/// once; `let _latch = ...` does not.
+/// once; `let _latch = ...` does not. And it is the latch of the user's key, without a prefix.
 fn an_atomic_put_does_not_fall_into_a_swap(run: &mut World) -> Outcome {
     let put = RawPutRequest {
         key: b"k".to_vec().into(),

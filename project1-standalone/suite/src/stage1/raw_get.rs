@@ -55,8 +55,8 @@ fn a_present_key_is_returned(run: &mut World) -> Outcome {
 fn an_absent_key_is_not_found(run: &mut World) -> Outcome {
     let mut kv = Kv::in_memory(run)?;
     kv.write(vec![raw_pair(Cf::Default, b"kk", b"value")])?;
-    expect(&mut kv, "default", b"k", None, "only a longer key is there")?;
-    expect(&mut kv, "default", b"kkk", None, "only a shorter key is there")
+    expect(&mut kv, "default", b"k", None, "this key is absent, only a longer one is there")?;
+    expect(&mut kv, "default", b"kkk", None, "this key is absent, only a shorter one is there")
 }
 
 /// An empty value is a value: `not_found` is false. It is the only way for a client to tell the two

@@ -10,7 +10,7 @@
 //! the process ends, since the cluster in memory is then ahead of its disk; a new one starts from what is there.
 //!
 //! **Holding.** The cluster answers at once, also "nobody is known to lead". Official clients take a late answer better
-//! than a bad one (`TIKV-CLIENT.md`, T1 and section 14), so that [`Service`] asks again for up to a second before it
+//! than a bad one, so that [`Service`] asks again for up to a second before it
 //! passes such an answer on.
 
 mod config;

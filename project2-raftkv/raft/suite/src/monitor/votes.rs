@@ -42,12 +42,18 @@ impl Votes {
                         .filter(|((_, t), candidate)| *t == term && **candidate == of)
                         .map(|((voter, _), _)| notation::node(*voter))
                         .collect();
-                    if all.is_empty() { "nobody".into() } else { all.join(", ") }
+                    if all.is_empty() { "none, it did not even ask".into() } else { all.join(", ") }
                 };
                 return Err(Failure::broke(
                     format!("two leaders in term {term}: Election Safety is broken"),
-                    format!("n{other} leads or led term {term}; votes for it: {}", voters(other)),
-                    format!("{when}n{id} leads term {term}, too; votes for it: {}", voters(id)),
+                    format!(
+                        "n{other} leads or led term {term}; votes that were sent for it: {}",
+                        voters(other)
+                    ),
+                    format!(
+                        "{when}n{id} leads term {term}, too; votes that were sent for it: {}",
+                        voters(id)
+                    ),
                 ));
             }
             Some(_) => {}

@@ -150,8 +150,12 @@ fn a_granted_vote_starts_the_timeout_anew(run: &mut World) -> Outcome {
     let mut node = lab.node(Setup::new(1, 3).log(&[1]).term(1))?;
     for term in 2..12 {
         node.tell(request_vote(3, 1, term, (0, 0)))?;
+        let why = format!("n3 asked for its vote in term {term}, and its own was older");
+        expect::role(&mut node, Role::Follower, term, &why)?;
         node.ticks(et(&node) - 1)?;
         node.tell(request_vote(2, 1, term, (1, 1)))?;
+        let why = format!("n2 asked in term {term}, in which it had voted for nobody");
+        expect::status(&mut node, "voting for n2", &why, |s| s.vote == 2)?;
         let sent = node.ticks(et(&node) - 1)?;
         let why = "it has granted a vote less than an election timeout ago, in a term that it knew";
         expect::none(&sent, MessageType::MsgRequestVote, why)?;

@@ -89,10 +89,18 @@ pub fn none(mails: &[Mail], kind: MessageType, why: &str) -> Outcome {
     let found = mails.iter().find(|mail| mail.kind() == kind);
     that(
         found.is_none(),
-        format!("{} was sent, and must not be", notation::kind(kind)),
+        format!("{} was sent, and must not be", in_words(kind)),
         why,
         format!("sent: {}", found.map_or_else(String::new, Mail::show)),
     )
+}
+
+/// What `Vote` alone leaves open: who asks, or who answers.
+fn in_words(kind: MessageType) -> String {
+    match kind {
+        MessageType::MsgRequestVote => "a request for votes (Vote)".into(),
+        kind => notation::kind(kind).into(),
+    }
 }
 
 /// Of these mails exactly one must be of this kind; that one.

@@ -92,7 +92,7 @@ pub(super) fn shorter(world: &mut World, plan: &Plan, failure: Failure, ended: u
     let (run, found) = world.aside(true, |world| play(world, &plan, &without(&kept), ended));
     match run.outcome {
         Err(shown) if same(&shown) => {
-            world.shrunk(text(&plan, &run.told), found.trace);
+            world.shrunk(text(&plan, &run.told), found);
             shown
         }
         _ => failure,
