@@ -209,7 +209,8 @@ pub fn build_with(
     if !status.success() && built.errors.is_empty() && backstop.is_some() {
         // Sources can make a compiler run out of what it may use; it is not the end of the class.
         let text = format!("the build ended with {status}:\n{}", told.trim_end());
-        built.errors.push(Diagnostic { manifest: PathBuf::new(), text });
+        let brief = text.lines().next().unwrap_or_default().to_owned();
+        built.errors.push(Diagnostic { manifest: PathBuf::new(), text, brief });
         built.cut_short = true;
     }
     if !status.success() && built.errors.is_empty() {

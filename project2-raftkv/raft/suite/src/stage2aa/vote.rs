@@ -57,9 +57,10 @@ fn a_node_votes_for_the_first_who_asks(run: &mut World) -> Outcome {
         let mut node = lab.node(Setup::new(1, 3).term(1).vote(voted))?;
         let why = format!("in term 1 it had voted for {}", notation::node(voted));
         asks(&mut node, asking, 1, expected, &why)?;
-        let (vote, why) = match expected {
-            true => (asking, format!("n{asking} asked in term 1, and it said yes")),
-            false => (voted, why),
+        let (vote, why) = if expected {
+            (asking, format!("n{asking} asked in term 1, and it said yes"))
+        } else {
+            (voted, why)
         };
         expect::status(&mut node, &format!("voting for n{vote}"), &why, |s| s.vote == vote)?;
     }
