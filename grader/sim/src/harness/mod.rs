@@ -36,10 +36,18 @@ pub use run::{Findings, Run};
 pub struct Test<P: Protocol> {
     /// `stage1::raw_get::an_absent_key_is_not_found`: the path of the function without its crate.
     pub name: String,
-    /// What must hold, why, the section, a hint: the doc comment of the function.
-    pub doc: String,
+    /// The source file that the function is in.
+    pub source: &'static str,
     /// The check itself.
     pub run: fn(&mut Run<'_, P>) -> Outcome,
+}
+
+impl<P: Protocol> Test<P> {
+    /// What must hold, why, the section, a hint: the doc comment of the function.
+    pub fn doc(&self) -> String {
+        // Looked for when somebody asks: subjects start thousands of times, and nobody asks them.
+        doc_of(self.source, self.name.rsplit("::").next().unwrap_or_default())
+    }
 }
 
 /// Lists the tests of a file: `tests!("raw_get.rs": name, name, ...)`.
@@ -50,7 +58,7 @@ macro_rules! tests {
     ($file:literal: $($name:ident),+ $(,)?) => {
         vec![$($crate::harness::Test {
             name: $crate::harness::test_name(module_path!(), stringify!($name)),
-            doc: $crate::harness::doc_of(include_str!($file), stringify!($name)),
+            source: include_str!($file),
             run: $name,
         }),+]
     };
@@ -93,7 +101,7 @@ pub fn run_tests<P: Protocol, S: Subject<P> + 'static>(
 pub fn run_suites(suites: Vec<Box<dyn Suite>>) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Command::Subject(of) => subject(&suites, of.as_deref()),
-        Command::List => list(suites.iter().flat_map(|suite| suite.names())),
+        Command::List => list(suites.iter().flat_map(|suite| suite.rules())),
         Command::Grade { subject: Some(_), .. } | Command::Grade { mute: true, .. } => {
             args::usage("this is the test program: --subject and --mute are for the judge")
         }
@@ -117,7 +125,7 @@ pub fn run_judge<P: Protocol>(tests: Vec<Test<P>>) -> ExitCode {
 /// The judge of a crate whose stages speak to their subjects in different vocabularies.
 pub fn run_judges(suites: &[Box<dyn Judged>]) -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
-        Command::List => list(suites.iter().flat_map(|suite| suite.names())),
+        Command::List => list(suites.iter().flat_map(|suite| suite.rules())),
         Command::Grade { test, seeds, subject: Some(path), mute, show } => {
             let program = Some(Program { path: &path, mute });
             first(suites.iter().map(|suite| suite.grade(&test, &seeds, program, &show)), &test)
@@ -147,8 +155,8 @@ fn subject(suites: &[Box<dyn Suite>], of: Option<&str>) -> ExitCode {
     }
 }
 
-fn list<'a>(tests: impl Iterator<Item = (&'a str, &'a str)>) -> ExitCode {
-    tests.for_each(|(name, doc)| report::listed(name, doc));
+fn list<'a>(tests: impl Iterator<Item = (&'a str, String)>) -> ExitCode {
+    tests.for_each(|(name, doc)| report::listed(name, &doc));
     ExitCode::SUCCESS
 }
 
@@ -168,8 +176,10 @@ pub struct Program<'a> {
 
 /// The tests of one vocabulary, as a judge holds them.
 pub trait Judged {
+    /// Each test's name.
+    fn names(&self) -> Vec<&str>;
     /// Each test's name and rule.
-    fn names(&self) -> Vec<(&str, &str)>;
+    fn rules(&self) -> Vec<(&str, String)>;
     /// Runs a test against the subject at `program`, or in this process; `None` if the test is not here.
     fn grade(
         &self,
@@ -180,7 +190,7 @@ pub trait Judged {
     ) -> Option<ExitCode>;
     /// Whether the tests of `module` (`stage3a`) are here.
     fn has(&self, module: &str) -> bool {
-        self.names().iter().any(|(name, _)| suite_of(name) == module)
+        self.names().iter().any(|name| suite_of(name) == module)
     }
 }
 
@@ -218,8 +228,12 @@ struct Unbound<P: Protocol> {
 }
 
 impl<P: Protocol, S: Subject<P> + 'static> Judged for Bound<P, S> {
-    fn names(&self) -> Vec<(&str, &str)> {
+    fn names(&self) -> Vec<&str> {
         names(&self.tests)
+    }
+
+    fn rules(&self) -> Vec<(&str, String)> {
+        rules(&self.tests)
     }
 
     fn grade(
@@ -244,8 +258,12 @@ impl<P: Protocol, S: Subject<P> + 'static> Suite for Bound<P, S> {
 }
 
 impl<P: Protocol> Judged for Unbound<P> {
-    fn names(&self) -> Vec<(&str, &str)> {
+    fn names(&self) -> Vec<&str> {
         names(&self.tests)
+    }
+
+    fn rules(&self) -> Vec<(&str, String)> {
+        rules(&self.tests)
     }
 
     fn grade(
@@ -261,8 +279,12 @@ impl<P: Protocol> Judged for Unbound<P> {
     }
 }
 
-fn names<P: Protocol>(tests: &[Test<P>]) -> Vec<(&str, &str)> {
-    tests.iter().map(|test| (test.name.as_str(), test.doc.as_str())).collect()
+fn names<P: Protocol>(tests: &[Test<P>]) -> Vec<&str> {
+    tests.iter().map(|test| test.name.as_str()).collect()
+}
+
+fn rules<P: Protocol>(tests: &[Test<P>]) -> Vec<(&str, String)> {
+    tests.iter().map(|test| (test.name.as_str(), test.doc())).collect()
 }
 
 // `stage3a::transfer::x` is of the suite `stage3a`.

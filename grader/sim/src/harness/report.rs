@@ -145,7 +145,8 @@ pub(super) fn text<P: Protocol>(
     }
     text + &format!(
         "\nThe rule:\n{}\n\nseed {seed}; again: cargo grade replay {} --seed {seed}",
-        test.doc, test.name
+        test.doc(),
+        test.name
     )
 }
 
