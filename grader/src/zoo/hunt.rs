@@ -205,8 +205,9 @@ impl Hunter<'_> {
         };
         let package = &course.stages[at].package;
         // The bug's own stage, then the nearest of the earlier ones.
-        let stages: Vec<&Stage> =
-            course.stages[..=at].iter().rev().filter(|s| s.package == *package).collect();
+        let earlier = course.stages[..=at].iter().rev();
+        let later = course.stages[at + 1..].iter().filter(|_| bug.is_mutant);
+        let stages: Vec<&Stage> = earlier.chain(later).filter(|s| s.package == *package).collect();
         if let Some(test) = self.red_without(&stages)? {
             return Ok(Fate::ReferenceIsRed { test });
         }

@@ -43,6 +43,8 @@ pub struct Bug {
     pub id: String,
     /// The stage that must catch it.
     pub stage: String,
+    /// Whether a later stage of its package may catch it, too.
+    pub is_mutant: bool,
     /// What the code does wrong.
     pub mistake: String,
     /// What goes wrong for those who rely on it.
@@ -141,6 +143,7 @@ pub fn parse(file: &str, text: &str) -> Result<Bug, Wrong> {
     let bug = Bug {
         id: value("id")?,
         stage: value("stage")?,
+        is_mutant: false,
         mistake: value("mistake")?,
         users: value("users")?,
         source: value("source")?,

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Bug, Fate, Finding, Patch};
-use crate::course::Course;
+use crate::course::{Course, Stage};
 use crate::list::count;
 use crate::markers;
 use crate::tree::Files;
@@ -117,6 +117,7 @@ pub fn read(json: &str, files: &Files, course: &Course) -> Result<(Vec<Bug>, usi
             Bug {
                 id: format!("{}-m{number}", stage.id),
                 stage: stage.id.clone(),
+                is_mutant: true,
                 mistake: change.to_owned(),
                 users: code.to_owned(),
                 source: block.id.clone(),
@@ -180,7 +181,8 @@ pub fn page(
     let mut sum = Fates::default();
     for stage in &course.stages {
         let of_stage = findings.iter().filter(|f| f.stage == stage.id);
-        let fates = of_stage.fold(Fates::default(), |fates, f| fates.and(&f.fate));
+        let own = |test: &str| course.test(test).is_ok_and(|(by, _)| !is_later(course, by, stage));
+        let fates = of_stage.fold(Fates::default(), |fates, f| fates.and(&f.fate, own));
         if fates.all() > 0 {
             table += &format!("| {} {}", stage.id, fates.row());
             sum = sum.plus(&fates);
@@ -197,28 +199,37 @@ pub fn page(
         "# Mutants\n\nThe zoo holds mistakes that people make. This page asks something else: is there a line in what students write that no\n\
          test needs? [cargo-mutants](https://mutants.rs) changes one thing at a time in the bodies of holes, without\n\
          thinking: an operator, an arm of a `match`, a whole answer. Of course {} these are all, and what the tests of the\n\
-         hole's own stage, and earlier ones of its package, say on the public seeds. *Hangs* means that a test never came to its\n\
-         end, which scores nothing, too. Made by `cargo grade zoo --mutants`; [the bug zoo](zoo.md#mutants) says how.\n\n\
-         | stage | mutants | a test is red | hangs | does not compile | survives |\n|---|---|---|---|---|---|\n{table}| **all** {}\n\
+         hole's own stage, and earlier ones of its package, say on the public seeds; or those of a later one, where a hole has a\n\
+         line that belongs there. *Hangs* means that a test never came to its end, which scores nothing, too. Made by\n\
+         `cargo grade zoo --mutants`; [the bug zoo](zoo.md#mutants) says how.\n\n\
+         | stage | mutants | a test is red | one of a later stage | hangs | does not compile | survives |\n|---|---|---|---|---|---|---|\n{table}| **all** {}\n\
          ## What survives, and why\n\n| hole | the change | why no test is red |\n|---|---|---|\n{list}",
         course.version,
         sum.row(),
     ))
 }
 
+/// Whether stage `a` comes behind `b`.
+fn is_later(course: &Course, a: &Stage, b: &Stage) -> bool {
+    let place = |of: &Stage| course.stages.iter().position(|s| s.id == of.id);
+    place(a) > place(b)
+}
+
 /// How many mutants ended how.
 #[derive(Debug, Default, Clone, Copy)]
 struct Fates {
     caught: usize,
+    later: usize,
     hang: usize,
     broken: usize,
     survive: usize,
 }
 
 impl Fates {
-    fn and(mut self, fate: &Fate) -> Self {
+    fn and(mut self, fate: &Fate, own: impl Fn(&str) -> bool) -> Self {
         match fate {
-            Fate::Caught { .. } => self.caught += 1,
+            Fate::Caught { test, .. } if own(test) => self.caught += 1,
+            Fate::Caught { .. } => self.later += 1,
             Fate::Survived { undecided: 0, .. } => self.survive += 1,
             Fate::Survived { .. } => self.hang += 1,
             Fate::DoesNotCompile { .. } => self.broken += 1,
@@ -230,6 +241,7 @@ impl Fates {
     fn plus(self, other: &Self) -> Self {
         Fates {
             caught: self.caught + other.caught,
+            later: self.later + other.later,
             hang: self.hang + other.hang,
             broken: self.broken + other.broken,
             survive: self.survive + other.survive,
@@ -237,11 +249,11 @@ impl Fates {
     }
 
     fn all(&self) -> usize {
-        self.caught + self.hang + self.broken + self.survive
+        self.caught + self.later + self.hang + self.broken + self.survive
     }
 
     fn row(&self) -> String {
-        let Fates { caught, hang, broken, survive } = self;
-        format!("| {} | {caught} | {hang} | {broken} | {survive} |\n", self.all())
+        let Fates { caught, later, hang, broken, survive } = self;
+        format!("| {} | {caught} | {later} | {hang} | {broken} | {survive} |\n", self.all())
     }
 }

@@ -146,7 +146,7 @@ fn mutants_of_holes_are_hunted_and_survivors_need_a_reason() {
         .says("2 mutants in the bodies of holes; 1 other left alone.")
         .says("1 of 2 bugs caught.");
     let page = course.read("mutants.md");
-    assert!(page.contains("| 1 | 2 | 1 | 0 | 0 | 1 |"), "{page}");
+    assert!(page.contains("| 1 | 2 | 1 | 0 | 0 | 0 | 1 |"), "{page}");
     assert!(page.contains("| 1.put | replace len | **no reason is known** |"), "{page}");
     let reason = format!(
         "[[survivor]]\nfile = \"{LIB}\"\nchange = \"replace len\"\nwhy = \"Nobody counts.\"\n"

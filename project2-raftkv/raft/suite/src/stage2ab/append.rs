@@ -19,6 +19,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         a_follower_commits_no_further_than_the_append_reaches,
         the_commit_index_never_falls,
         a_refused_append_changes_nothing,
+        a_refusal_names_where_both_logs_may_agree,
         every_node_steps_down_for_a_leader_but_keeps_its_log,
     )
 }
@@ -71,6 +72,31 @@ fn an_append_that_does_not_fit_is_refused(run: &mut World) -> Outcome {
     Ok(())
 }
 
+/// A refusal helps the leader to skip (end of section 5.3): it names the last entry that can be in both logs, that is the last at
+/// or before the refused place whose term is not larger than the leader's there. Terms never fall along a log.
+///
+/// Hint: `find_conflict_by_term`; the place goes into `reject_hint`, its term into `log_term`.
+fn a_refusal_names_where_both_logs_may_agree(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let log = [1, 1, 2, 2, 2, 4, 4];
+    let rows: [(Place, Place); 5] =
+        [((9, 3), (5, 2)), ((6, 3), (5, 2)), ((9, 5), (7, 4)), ((4, 1), (2, 1)), ((8, 2), (5, 2))];
+    for (base, hint) in rows {
+        let mut node = follower(&lab, &log, 6, 0)?;
+        let m = append(2, 1, 6, base, Vec::new());
+        let why =
+            format!("its log is {}, and it got {}", notation::log(&log), notation::message(&m));
+        let answer = answer(&mut node, m, &why)?;
+        expect::that(
+            answer.reject && (answer.reject_hint, answer.log_term) == hint,
+            format!("the refusal should name {}", notation::at(hint.0, hint.1)),
+            &why,
+            notation::message(&answer),
+        )?;
+    }
+    Ok(())
+}
+
 /// "If an existing entry conflicts with a new one (same index but different terms), delete the existing
 /// entry and all that follow it" and "append any new entries not already in the log" (figure 2, rules 3
 /// and 4). What agrees stays, and what follows it, too; what is new goes to disk.
@@ -80,7 +106,7 @@ fn an_append_that_does_not_fit_is_refused(run: &mut World) -> Outcome {
 fn an_append_replaces_only_what_conflicts(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     // base, the terms that follow it, the log afterwards.
-    let rows: [(Place, &[u64], &[u64]); 9] = [
+    let rows: [(Place, &[u64], &[u64]); 11] = [
         ((3, 2), &[3], &[1, 1, 2, 3]),
         ((2, 1), &[3, 4], &[1, 1, 3, 4]),
         ((1, 1), &[3], &[1, 3]),
@@ -90,6 +116,8 @@ fn an_append_replaces_only_what_conflicts(run: &mut World) -> Outcome {
         ((0, 0), &[1, 1, 2], &[1, 1, 2]),
         ((1, 1), &[1, 2, 4, 4], &[1, 1, 2, 4, 4]),
         ((2, 1), &[], &[1, 1, 2]),
+        ((1, 1), &[1, 3], &[1, 1, 3]),
+        ((0, 0), &[1, 3, 3, 4], &[1, 3, 3, 4]),
     ];
     for (base, terms, expected) in rows {
         let mut node = follower(&lab, &[1, 1, 2], 4, 0)?;

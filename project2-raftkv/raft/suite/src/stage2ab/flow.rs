@@ -11,6 +11,7 @@ use crate::world::{Lab, Puppets, Setup, World, expect};
 
 pub(super) fn tests() -> Vec<Test<RaftNode>> {
     sim::tests!("flow.rs":
+        one_proposal_always_finds_room,
         an_append_carries_no_more_than_its_limit,
         appends_under_way_are_limited,
         proposals_beyond_the_limit_are_refused,
@@ -128,4 +129,44 @@ fn proposals_beyond_the_limit_are_refused(run: &mut World) -> Outcome {
         why,
         format!("another one was refused: {again:?}"),
     )
+}
+
+/// The limit is kept exactly, and two things are never too much: one proposal while nothing waits, however large, for else it could
+/// never be made; and one without data, which takes no room.
+///
+/// Hint: refuse if something waits, the proposal has data, and both together are *more* than the limit.
+fn one_proposal_always_finds_room(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let limit = 1000;
+    let rows: [(&[usize], bool); 5] = [
+        (&[1500], true),
+        (&[1500, 0], true),
+        (&[600, 400], true),
+        (&[600, 401], false),
+        (&[600, 400, 1], false),
+    ];
+    for (sizes, taken) in rows {
+        let setup = Setup::new(1, 3).with(|c| c.max_uncommitted_size = limit);
+        let mut node = lab.node(setup)?;
+        let mut puppets = Puppets::new(&[2, 3]);
+        puppets.elect(&mut node)?;
+        puppets.beats(&mut node, 3)?;
+        let mut last = Ok(());
+        for size in sizes {
+            last = node.propose(&vec![b'x'; *size])?;
+            node.settle()?;
+        }
+        expect::that(
+            last.is_ok() == taken,
+            format!(
+                "the last proposal should have been {}",
+                if taken { "taken" } else { "refused" }
+            ),
+            format!(
+                "`max_uncommitted_size` is {limit}; of {sizes:?} bytes each was proposed, and nobody answered"
+            ),
+            format!("the last was {}", if last.is_ok() { "taken" } else { "refused" }),
+        )?;
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         late_refusals_do_no_harm,
         a_follower_far_behind_is_brought_in_line,
         a_long_conflict_is_skipped_in_few_steps,
+        a_refused_leader_skips_what_the_other_log_cannot_have,
         an_unreachable_follower_is_served_again,
     )
 }
@@ -156,6 +157,35 @@ fn answers_of_strangers_are_not_counted(run: &mut World) -> Outcome {
     node.tell(accepted(2, 1, 1, 2))?;
     node.tell(accepted(3, 1, 1, 2))?;
     expect::commit(&mut node, 2, "n1, n2 and n3 of five have stored 2@1")
+}
+
+/// A refusal names an entry of the other log and its term. Entries of larger terms cannot be in that log, so the leader goes back
+/// behind all of them at once, and no further: what it sends again costs time, too.
+///
+/// Hint: `find_conflict_by_term` from the hint on, in the leader's own log; the next append goes behind what it returns.
+fn a_refused_leader_skips_what_the_other_log_cannot_have(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let log = [1, 1, 1, 3, 3, 3, 5];
+    for (hint, base) in [((6, 2), (3, 1)), ((6, 4), (6, 3)), ((5, 3), (5, 3)), ((2, 1), (2, 1))] {
+        let mut node = lab.node(Setup::new(1, 3).log(&log).term(5))?;
+        node.campaign()?;
+        node.tell(vote(3, 1, 6, true))?;
+        let m = refused(2, 1, 6, 7, hint);
+        let why = format!(
+            "its log is {}, and n2 refused what goes behind 7@5: {}",
+            notation::log(&log),
+            notation::message(&m)
+        );
+        let sent = node.tell(m)?;
+        let next = expect::one(&sent, MessageType::MsgAppend, &why)?;
+        expect::that(
+            (next.index, next.log_term) == base,
+            format!("the next append should go behind {}", notation::at(base.0, base.1)),
+            &why,
+            notation::message(next),
+        )?;
+    }
+    Ok(())
 }
 
 /// A refusal that arrives twice, late, or with numbers that make no sense, costs time and nothing else:
