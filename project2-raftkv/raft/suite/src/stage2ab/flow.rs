@@ -146,7 +146,8 @@ fn one_proposal_always_finds_room(run: &mut World) -> Outcome {
         (&[600, 400, 1], false),
     ];
     for (sizes, taken) in rows {
-        let setup = Setup::new(1, 3).with(|c| c.max_uncommitted_size = limit);
+        let setup =
+            Setup::new(1, 3).with(|c| (c.max_uncommitted_size, c.max_size_per_msg) = (limit, 500));
         let mut node = lab.node(setup)?;
         let mut puppets = Puppets::new(&[2, 3]);
         puppets.elect(&mut node)?;
