@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         match_starts_from_nothing_in_each_leadership,
         an_answer_of_an_older_term_is_not_counted,
         answers_of_strangers_are_not_counted,
+        a_heartbeat_tells_each_what_it_can_believe,
         late_refusals_do_no_harm,
         a_follower_far_behind_is_brought_in_line,
         a_long_conflict_is_skipped_in_few_steps,
@@ -157,6 +158,27 @@ fn answers_of_strangers_are_not_counted(run: &mut World) -> Outcome {
     node.tell(accepted(2, 1, 1, 2))?;
     node.tell(accepted(3, 1, 1, 2))?;
     expect::commit(&mut node, 2, "n1, n2 and n3 of five have stored 2@1")
+}
+
+/// A heartbeat carries the commit index, so that a follower learns of it when the append that said so was lost. But to
+/// each only as far as its log is known to agree: behind that it may have entries of another leader.
+///
+/// Hint: the smaller of `committed` and the follower's match index.
+fn a_heartbeat_tells_each_what_it_can_believe(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(Setup::new(1, 3).log(&[1, 1, 1]).term(1))?;
+    node.campaign()?;
+    node.tell(vote(3, 1, 2, true))?;
+    node.tell(accepted(2, 1, 2, 4))?;
+    let why = "n2 has acknowledged all four entries, and n3 nothing yet";
+    expect::commit(&mut node, 4, why)?;
+    let sent = node.ticks(5)?;
+    for (to, commit) in [(2, 4), (3, 0)] {
+        expect::some(&sent, &format!("a heartbeat to n{to} with commit {commit}"), why, |m| {
+            (m.msg_type(), m.to, m.commit) == (MessageType::MsgHeartbeat, to, commit)
+        })?;
+    }
+    Ok(())
 }
 
 /// A refusal names an entry of the other log and its term. Entries of larger terms cannot be in that log, so the leader goes back

@@ -59,6 +59,16 @@ fn a_leader_with_a_quorum_leads_on(run: &mut World) -> Outcome {
         let why = format!("of n2 to n5, {pair:?} answered for two election timeouts");
         expect::role(&mut node, Role::Leader, 1, &why)?;
     }
+    // Once in an election timeout is enough.
+    for _ in 0..8 {
+        puppets.only(&[2, 3]);
+        puppets.beats(&mut node, 2)?;
+        puppets.only(&[]);
+        puppets.beats(&mut node, 6)?;
+        let why =
+            "of n2 to n5, n2 and n3 answered two of eight heartbeats; an election timeout is ten";
+        expect::role(&mut node, Role::Leader, 1, why)?;
+    }
     Ok(())
 }
 

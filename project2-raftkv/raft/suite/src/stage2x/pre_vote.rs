@@ -88,7 +88,12 @@ fn a_majority_of_pre_votes_starts_the_election(run: &mut World) -> Outcome {
     )?;
     node.tell(vote(2, 1, 3, true))?;
     node.tell(vote(3, 1, 3, true))?;
-    expect::role(&mut node, Role::Leader, 3, "n2 and n3 voted for it")
+    expect::role(&mut node, Role::Leader, 3, "n2 and n3 voted for it")?;
+    // Who refuses says why: a higher term is believed, as in any other message.
+    let mut node = lab.node(with_pre_vote(Setup::new(1, 5).term(2)))?;
+    node.campaign()?;
+    node.tell(pre_vote(2, 1, 7, false))?;
+    expect::role(&mut node, Role::Follower, 7, "n2 would not vote for it, and is in term 7")
 }
 
 /// Who says that it would vote has not voted: it says so to several, changes neither term nor vote, and
