@@ -20,9 +20,11 @@ use class::run::load;
 use grader::course::Course;
 use grader::cut::{self, Cut};
 use grader::grade::{self, Options};
-use grader::report::Report;
 use grader::report::progress::Progress;
+use grader::report::{Report, StageReport, TestReport};
+use grader::run::HANGING;
 use grader::tree::{self, Files};
+use grader::verdict::Status;
 use grader::workspace::Workspace;
 use grader::{handout, limits, submission, zoo};
 
@@ -61,6 +63,8 @@ enum Due {
     Points(f64),
     /// As many as this one.
     Like(&'static str),
+    /// As many as this one, if it hung wherever it is wrong.
+    Hanging(&'static str),
     /// It is graded to find out.
     Graded,
 }
@@ -136,18 +140,28 @@ fn make(folder: &Path) -> Result<()> {
         class.due.len(),
         folder.join("in").display()
     );
-    let mut points = BTreeMap::<&str, f64>::new();
-    for (id, due) in &class.due {
-        match due {
-            Due::Points(so_many) => points.insert(id, *so_many),
-            Due::Graded => points.insert(id, class.grade(id)?),
-            Due::Like(_) => None,
-        };
+    let (mut points, mut hanging) = (BTreeMap::<&str, f64>::new(), BTreeMap::new());
+    for (id, is_due) in &class.due {
+        match is_due {
+            Due::Points(so_many) => {
+                points.insert(id, *so_many);
+            }
+            Due::Graded => {
+                let report = class.grade(id)?;
+                points.insert(id, due(&report));
+                hanging.insert(id.as_str(), due_if_it_hangs(&report));
+            }
+            Due::Like(_) | Due::Hanging(_) => {}
+        }
     }
     let mut expected = String::from("student,points\n");
     for (id, due) in &class.due {
-        let like = if let Due::Like(other) = due { other } else { id.as_str() };
-        expected += &format!("{id},{:.2}\n", points[like]);
+        let so_many = match due {
+            Due::Like(other) => points[other],
+            Due::Hanging(other) => hanging[other],
+            Due::Points(_) | Due::Graded => points[id.as_str()],
+        };
+        expected += &format!("{id},{so_many:.2}\n");
     }
     fs::write(folder.join("expected.csv"), expected)?;
     Ok(())
@@ -193,14 +207,13 @@ impl Class<'_> {
     }
 
     /// Finds out what a submission is worth: in one process, without walls.
-    fn grade(&self, id: &str) -> Result<f64> {
+    fn grade(&self, id: &str) -> Result<Report> {
         let handed_in = self.folder.join("in").join(id);
         let (copy, _) = submission::prepare(&self.workspace, &self.course, &handed_in, "forty")?;
         let stages = STAGES.map(str::to_owned).to_vec();
         let options = Options { stages, no_fail_fast: true, ..Options::default() };
         let graded = grade::grade(&copy, &self.course, &options, &Progress::silent())?;
-        let points = due(&graded.report);
-        println!("{id}: {points:.2}");
+        println!("{id}: {:.2}", due(&graded.report));
         for stage in &graded.report.stages {
             if let Some(error) = &stage.build_error {
                 println!(
@@ -210,7 +223,7 @@ impl Class<'_> {
                 );
             }
         }
-        Ok(points)
+        Ok(graded.report)
     }
 
     /// The reference with some holes cut: `keep` gets the id and the place of each hole.
@@ -278,8 +291,12 @@ impl Class<'_> {
             ("x-kills-its-parent", "let _ = std::process::Command::new(\"/bin/sh\").args([\"-c\", \"kill -9 $PPID 1; kill -9 -1\"]).status();".into()),
             ("x-sleeps", "loop { std::thread::sleep(std::time::Duration::from_secs(3600)); }".into()),
         ] {
-            let ends = ["x-panic-hook", "x-exits-early", "x-kills-its-parent", "x-sleeps"].contains(&id);
-            self.due(id, Due::Like(if ends { "honest-panic" } else { "honest-mistake" }));
+            let due = match id {
+                "x-sleeps" => Due::Hanging("honest-panic"),
+                "x-panic-hook" | "x-exits-early" | "x-kills-its-parent" => Due::Like("honest-panic"),
+                _ => Due::Like("honest-mistake"),
+            };
+            self.due(id, due);
             self.write(id, &attack(&code)?)?;
         }
         let mut files = reference.clone();
@@ -307,6 +324,22 @@ fn inject(text: &str, code: &str) -> String {
 fn due(report: &Report) -> f64 {
     let round = |points: f64| (points * 100.0).round() / 100.0;
     round(report.stages.iter().map(|stage| round(stage.points())).sum())
+}
+
+/// The same if each test that is wrong hung: behind the fourth of a stage nothing counts.
+fn due_if_it_hangs(report: &Report) -> f64 {
+    let round = |points: f64| (points * 100.0).round() / 100.0;
+    let points = |stage: &StageReport| {
+        let mut wrong = 0;
+        let counts = |test: &&TestReport| {
+            let passed = test.outcome.status == Status::Pass;
+            wrong += usize::from(!passed);
+            passed && wrong < HANGING
+        };
+        let earned: u32 = stage.tests.iter().filter(counts).map(|test| test.weight).sum();
+        f64::from(stage.worth) * f64::from(earned) / f64::from(stage.weight)
+    };
+    round(report.stages.iter().map(|stage| round(points(stage))).sum())
 }
 
 fn check(folder: &Path) -> Result<()> {
