@@ -320,7 +320,31 @@ fn a_write_that_was_overtaken_confirms_nothing(run: &mut World) -> Outcome {
     node.persisted(last)?;
     node.settle()?;
     expect::log(&mut node, &[1, 3, 3], "both writes are durable")?;
-    expect::commit(&mut node, 3, "n3, the leader of term 3, told it that 3 is committed")
+    expect::commit(&mut node, 3, "n3, the leader of term 3, told it that 3 is committed")?;
+
+    // What was replaced comes back, with the same terms (A-B-A): the disk, which lost it in between, has to take it again.
+    let mut node = lab.node(Setup::new(1, 3).log(&[1]))?;
+    node.deliver(&append(2, 1, 2, (1, 1), entries(2, &[2, 2])).into())?;
+    let first = take(&mut node, "it got [2..3@2]")?;
+    node.deliver(&append(3, 1, 3, (1, 1), entries(2, &[3])).into())?;
+    take(&mut node, "it got [2@3]")?;
+    let back = append(2, 1, 4, (1, 1), entries(2, &[2, 2]));
+    node.deliver(&Message { commit: 3, ..back }.into())?;
+    node.persisted(first)?;
+    let mut last = first;
+    while let Some(taken) = node.ready()? {
+        last = taken.number;
+    }
+    expect::that(
+        node.executed.iter().all(|entry| entry.index < 2),
+        "an entry is handed out to be applied although its write is under way",
+        "the first write of [2..3@2] is durable; [2@3], and then [2..3@2] again, are under way",
+        format!("handed out: {}", notation::entries(&node.executed)),
+    )?;
+    node.persisted(last)?;
+    node.settle()?;
+    expect::log(&mut node, &[1, 2, 2], "all writes are durable")?;
+    expect::commit(&mut node, 3, "n2, the leader of term 4, told it that 3 is committed")
 }
 
 /// A leader goes on taking proposals, and giving out Readys, while its disk is slow.
