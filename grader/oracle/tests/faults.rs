@@ -10,20 +10,8 @@ use sim::failure::{Failure, Outcome};
 use sim::harness::Test;
 
 fn main() -> ExitCode {
-    let mut tests = vec![
-        Test::<RaftNode> {
-            name: "storms_meet_every_fault".into(),
-            doc: "Over twenty seeds each kind of event happens often enough.".into(),
-            run: storms_meet_every_fault,
-        },
-        Test {
-            name: "snapshots_are_installed".into(),
-            doc:
-                "Over twenty seeds followers fall behind the cut, and are brought up by snapshots."
-                    .into(),
-            run: snapshots_are_installed,
-        },
-    ];
+    let mut tests: Vec<Test<RaftNode>> =
+        sim::tests!("faults.rs": storms_meet_every_fault, snapshots_are_installed);
     tests.extend(raft_suite::determinism_tests());
     sim::harness::run_tests(tests, oracle::Oracle::default)
 }
@@ -54,6 +42,7 @@ fn at_least(all: &Coverage, floors: &[(&str, u64)]) -> Outcome {
     Ok(())
 }
 
+/// Over twenty seeds each kind of event happens often enough.
 fn storms_meet_every_fault(run: &mut World) -> Outcome {
     let plan =
         Plan { faults: 8, reads: 4, proposals: 2, crash_at_persist: 3, ..Plan::stormy(3, 600) };
@@ -77,6 +66,7 @@ fn storms_meet_every_fault(run: &mut World) -> Outcome {
     )
 }
 
+/// Over twenty seeds followers fall behind the cut, and are brought up by snapshots.
 fn snapshots_are_installed(run: &mut World) -> Outcome {
     let plan = Plan { compact: true, keep: 2, proposals: 1, ..Plan::stormy(3, 600) };
     at_least(&sum(run, &plan)?, &[("compactions", 200), ("snapshots", 20), ("crashes", 40)])

@@ -47,18 +47,8 @@ impl Subject<RaftNode> for Either {
 }
 
 fn main() -> ExitCode {
-    let mut tests = vec![
-        Test::<RaftNode> {
-            name: "mixed::three_nodes_in_a_storm".into(),
-            doc: "Three nodes of both kinds agree in storms of every fault.".into(),
-            run: three_nodes_in_a_storm,
-        },
-        Test {
-            name: "mixed::five_nodes_in_a_storm".into(),
-            doc: "Five nodes of both kinds agree in storms of every fault.".into(),
-            run: five_nodes_in_a_storm,
-        },
-    ];
+    let mut tests: Vec<Test<RaftNode>> =
+        sim::tests!("mixed.rs": three_nodes_in_a_storm, five_nodes_in_a_storm);
     // What is asked of a group of one kind, and can be asked of any.
     let groups = ["stage2aa::group::", "stage2ab::group::", "::storm::"];
     let of_groups = |test: &Test<RaftNode>| groups.iter().any(|part| test.name.contains(part));
@@ -66,10 +56,12 @@ fn main() -> ExitCode {
     sim::harness::run_tests(tests, Either::default)
 }
 
+/// Three nodes of both kinds agree in storms of every fault.
 fn three_nodes_in_a_storm(run: &mut World) -> Outcome {
     storms(run, 3)
 }
 
+/// Five nodes of both kinds agree in storms of every fault.
 fn five_nodes_in_a_storm(run: &mut World) -> Outcome {
     storms(run, 5)
 }
