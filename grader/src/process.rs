@@ -37,7 +37,7 @@ pub fn run(mut command: Command, backstop: Duration) -> io::Result<Finished> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     own_group(&mut command);
     let started = Instant::now();
-    let mut child = command.spawn()?;
+    let mut child = start(&mut command)?;
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let ended = wait(&mut child, started + backstop);
@@ -48,6 +48,20 @@ pub fn run(mut command: Command, backstop: Duration) -> io::Result<Finished> {
     };
     let took = started.elapsed();
     Ok(Finished { status, timed_out, stdout: receive(&stdout), stderr: receive(&stderr), took })
+}
+
+/// Starts a command. A program that was copied a moment ago may still be open for writing in a process that another thread
+/// has forked meanwhile, until that one becomes what it is to be; so a busy program is asked for again.
+fn start(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(e) if e.kind() == io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            started => return started,
+        }
+    }
+    command.spawn()
 }
 
 pub(crate) fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
