@@ -173,5 +173,12 @@ fn a_node_with_a_higher_term_is_not_stuck(run: &mut World) -> Outcome {
         let commit = net.status(leader)?.committed;
         net.expect_commit(3, commit, "n3 is back")?;
     }
+    // By itself: the answer to a request of the past carries the term that it is in.
+    for m in [mail::append(2, 1, 3, (0, 0), Vec::new()), heartbeat(2, 1, 3, 0)] {
+        let mut node = lab.node(with_check_quorum(Setup::new(1, 3).term(20)))?;
+        let why = format!("it is in term 20, and got {}", notation::message(&m));
+        let sent = node.tell(m)?;
+        expect::some(&sent, "an answer in term 20", &why, |m| (m.to, m.term) == (2, 20))?;
+    }
     Ok(())
 }

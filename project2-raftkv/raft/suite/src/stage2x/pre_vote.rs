@@ -153,6 +153,13 @@ fn a_pre_vote_is_refused_to_a_log_behind(run: &mut World) -> Outcome {
             crate::mail::show_all(&sent),
         )?;
     }
+    // Whoever asks in the past is told so.
+    let mut node = lab.node(with_pre_vote(Setup::new(1, 3).log(&[1]).term(20)))?;
+    let sent = node.tell(ask(2, 1, 5, (9, 4)))?;
+    let why = "it is in term 20, and n2 asked for term 5";
+    expect::some(&sent, "a refusal in term 20", why, |m| {
+        m.msg_type() == MessageType::MsgRequestPreVoteResponse && m.reject && m.term == 20
+    })?;
     Ok(())
 }
 
