@@ -198,7 +198,7 @@ pub fn page(
     Ok(format!(
         "# Mutants\n\nThe zoo holds mistakes that people make. This page asks something else: is there a line in what students write that no\n\
          test needs? [cargo-mutants](https://mutants.rs) changes one thing at a time in the bodies of holes, without\n\
-         thinking: an operator, an arm of a `match`, a whole answer. Of course {} these are all, and what the tests of the\n\
+         thinking: an operator, an arm of a `match`, a whole answer. These are all of the stages below, of course {}, and what the tests of the\n\
          hole's own stage, and earlier ones of its package, say on the public seeds; or those of a later one, where a hole has a\n\
          line that belongs there. *Hangs* means that a test never came to its end, which scores nothing, too. Made by\n\
          `cargo grade zoo --mutants`; [the bug zoo](zoo.md#mutants) says how.\n\n\
