@@ -193,7 +193,7 @@ pub fn page(
         // The line itself would give a solution away: the book is in the starter, too.
         let change = bug.mistake.replace('|', "\\|");
         let why = reasons.why(bug).unwrap_or("**no reason is known**");
-        list += &format!("| {} | {change} | {why} |\n", bug.source);
+        list += &format!("| {} | `{change}` | {why} |\n", bug.source);
     }
     Ok(format!(
         "# Mutants\n\nThe zoo holds mistakes that people make. This page asks something else: is there a line in what students write that no\n\

@@ -147,13 +147,13 @@ fn mutants_of_holes_are_hunted_and_survivors_need_a_reason() {
         .says("1 of 2 bugs caught.");
     let page = course.read("mutants.md");
     assert!(page.contains("| 1 | 2 | 1 | 0 | 0 | 0 | 1 |"), "{page}");
-    assert!(page.contains("| 1.put | replace len | **no reason is known** |"), "{page}");
+    assert!(page.contains("| 1.put | `replace len` | **no reason is known** |"), "{page}");
     let reason = format!(
         "[[survivor]]\nfile = \"{LIB}\"\nchange = \"replace len\"\nwhy = \"Nobody counts.\"\n"
     );
     course.write("grader/zoo/survivors.toml", &reason);
     course.grade(&hunt).ends(0);
-    assert!(course.read("mutants.md").contains("| 1.put | replace len | Nobody counts. |"));
+    assert!(course.read("mutants.md").contains("| 1.put | `replace len` | Nobody counts. |"));
     course.write("list.json", "{}");
     course.grade(&hunt).ends(2).complains("cargo mutants --list --json --diff");
 }
