@@ -164,7 +164,7 @@ fn one_proposal_always_finds_room(run: &mut World) -> Outcome {
                 if taken { "taken" } else { "refused" }
             ),
             format!(
-                "`max_uncommitted_size` is {limit}; of {sizes:?} bytes each was proposed, and nobody answered"
+                "`max_uncommitted_size` is {limit}; proposals of {sizes:?} bytes were made one by one, and nobody answered"
             ),
             format!("the last was {}", if last.is_ok() { "taken" } else { "refused" }),
         )?;

@@ -285,6 +285,21 @@ fn a_confirmation_counts_for_its_own_ready(run: &mut World) -> Outcome {
     expect::commit(&mut node, 3, "n2 has stored 2 and 3, the leader, too")
 }
 
+/// Takes and stores every Ready that there is: none may hand out an entry behind the first. The number of the last one, or
+/// `last` if there is none.
+fn nothing_to_apply(node: &mut Node, mut last: u64, why: &str) -> Outcome<u64> {
+    while let Some(taken) = node.ready()? {
+        last = taken.number;
+    }
+    expect::that(
+        node.executed.iter().all(|entry| entry.index < 2),
+        "an entry is handed out to be applied although its write is under way",
+        why,
+        format!("handed out: {}", notation::entries(&node.executed)),
+    )?;
+    Ok(last)
+}
+
 /// While a write is under way, what it writes may be replaced: index 2 was written in term 2, and is
 /// written again in term 3. The word that the first write is durable says nothing about the second. Marked
 /// by index alone, the new entry counts as durable, is acknowledged, and is gone after a crash.
@@ -307,16 +322,7 @@ fn a_write_that_was_overtaken_confirms_nothing(run: &mut World) -> Outcome {
         why,
         early.map_or_else(String::new, crate::mail::Mail::show),
     )?;
-    let mut last = second;
-    while let Some(taken) = node.ready()? {
-        last = taken.number;
-    }
-    expect::that(
-        node.executed.iter().all(|entry| entry.index < 2),
-        "an entry is handed out to be applied although its write is under way",
-        why,
-        format!("handed out: {}", notation::entries(&node.executed)),
-    )?;
+    let last = nothing_to_apply(&mut node, second, why)?;
     node.persisted(last)?;
     node.settle()?;
     expect::log(&mut node, &[1, 3, 3], "both writes are durable")?;
@@ -331,16 +337,9 @@ fn a_write_that_was_overtaken_confirms_nothing(run: &mut World) -> Outcome {
     let back = append(2, 1, 4, (1, 1), entries(2, &[2, 2]));
     node.deliver(&Message { commit: 3, ..back }.into())?;
     node.persisted(first)?;
-    let mut last = first;
-    while let Some(taken) = node.ready()? {
-        last = taken.number;
-    }
-    expect::that(
-        node.executed.iter().all(|entry| entry.index < 2),
-        "an entry is handed out to be applied although its write is under way",
-        "the first write of [2..3@2] is durable; [2@3], and then [2..3@2] again, are under way",
-        format!("handed out: {}", notation::entries(&node.executed)),
-    )?;
+    let why =
+        "the first write of [2..3@2] is durable; [2@3], and then [2..3@2] again, are under way";
+    let last = nothing_to_apply(&mut node, first, why)?;
     node.persisted(last)?;
     node.settle()?;
     expect::log(&mut node, &[1, 2, 2], "all writes are durable")?;
