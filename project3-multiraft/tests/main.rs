@@ -17,5 +17,6 @@ fn main() -> ExitCode {
             support::store::Life::<support::calls::Calls, multiraft::membership::Node>::default,
         ),
         suite(multiraft_suite::stage3c::tests(), support::scheduler::Placement::default),
+        suite(multiraft_suite::stage3x::tests(), support::joint::Member::default),
     ])
 }

@@ -426,6 +426,7 @@ impl RaftRs {
                 applied: raft.raft_log.applied,
             },
             peer::WhyNot::NoVoterLeft => Error::BadChange("no voter would be left"),
+            peer::WhyNot::CannotChange => Error::BadChange("the members cannot change so, now"),
             peer::WhyNot::HandsOver(to) => Error::HandsOver { to },
             peer::WhyNot::CannotLead(id, why) => Error::CannotLead { id, why },
             peer::WhyNot::Raft(error) => Error::Raft(self.refusal(&error)),

@@ -1,6 +1,7 @@
 //! The translation between the suite's vocabulary and raft-rs's `RawNode`.
 
-use raft::eraftpb::{ConfChange, ConfState, Entry, HardState, Message, Snapshot};
+use raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, HardState, Message, Snapshot};
+use raft::prelude::ConfChangeI;
 use raft::{Config, GetEntriesContext, RawNode, ReadOnlyOption, Ready, SnapshotStatus, StateRole};
 use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use serde_bytes::ByteBuf;
@@ -183,11 +184,15 @@ impl Living {
                     .and_then(|change| peer::propose(raw, change).map_err(|why| why.to_string()));
                 return Effect::Done(done);
             }
-            Input::ApplyConfChange(change) => return self.apply(&change),
+            Input::ProposeConfChangeV2(change) => {
+                return Effect::Done(peer::propose_v2(raw, &change).map_err(|why| why.to_string()));
+            }
+            Input::ApplyConfChange(change) => return self.apply(decode::<ConfChange>(&change)),
+            Input::ApplyConfChangeV2(change) => return self.apply(decode::<ConfChangeV2>(&change)),
             Input::Ready => return self.ready(),
             Input::Advance => self.advance(),
             Input::Persisted(number) => raw.on_persist_ready(number),
-            Input::Applied(index) => raw.advance_apply_to(index),
+            Input::Applied(index) => peer::applied(raw, index),
             Input::Compact(index) => self.store.0.borrow_mut().compact(index),
             Input::MakeSnapshot(index, data) => {
                 let mut core = self.store.0.borrow_mut();
@@ -209,8 +214,7 @@ impl Living {
         Effect::Done(Ok(()))
     }
 
-    fn apply(&mut self, change: &[u8]) -> Effect {
-        let change = decode::<ConfChange>(change);
+    fn apply<C: ConfChangeI>(&mut self, change: Result<C, String>) -> Effect {
         let conf = change.and_then(|c| self.raw.apply_conf_change(&c).map_err(|e| e.to_string()));
         if let Ok(conf) = &conf {
             self.store.0.borrow_mut().conf = conf.clone();

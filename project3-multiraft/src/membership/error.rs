@@ -3,7 +3,7 @@
 //! | who acts | variants |
 //! |---|---|
 //! | the caller, at another node | [`Error::HandsOver`], `Error::Raft(NoLeader)` |
-//! | the caller, a little later | [`Error::ChangePending`], [`Error::CannotLead`], `Error::Raft(Refused)` |
+//! | the caller, a little later | [`Error::ChangePending`], [`Error::InJoint`], [`Error::CannotLead`], `Error::Raft(Refused)` |
 //! | whoever asked for it: it never makes sense | [`Error::BadChange`] |
 //! | the driver: stop this node | `Error::Raft(Storage)` |
 
@@ -29,9 +29,13 @@ pub enum Error {
         applied: u64,
     },
 
-    /// The leader would lose its own vote, and only one other voter is there: it hands over to that one first. Ask
-    /// there.
-    #[error("this leader is one of two voters, and cannot go before it has handed over to {to}")]
+    /// The group is in a joint configuration: it must leave that before the next change.
+    #[error("the group has two halves, and must leave the old one before the next change")]
+    InJoint,
+
+    /// The leader would lose its own vote, and only one other voter is there, or several change at once: it hands over
+    /// first. Ask there.
+    #[error("this leader cannot give up its vote before it has handed over to {to}")]
     HandsOver {
         /// Who is to lead.
         to: u64,

@@ -40,6 +40,7 @@
 //! | [`change`] | a change is proposed |
 //! | [`transfer`] | a leader hands over |
 //! | [`error`] | why not |
+//! | [`joint`] | several members at once: extra credit, stage 3X |
 //!
 //! # Invariants
 //!
@@ -48,15 +49,15 @@
 //!
 //! # Left out
 //!
-//! Joint consensus (paper, section 6): several voters at a time, with a majority of both groups needed meanwhile.
-//! The price is that a replica which moves goes through a group with one voter more or less: a region of three
-//! has four voters for a moment, or two. TiKV goes from three to three in one step. The messages (`ConfChangeV2`) and the seam
-//! (`Config::quorum`) are there. Also left out: a learner is promoted when it is asked for, whether or not it has caught
-//! up; whoever asks (the scheduler) looks first.
+//! A learner is promoted when it is asked for, whether or not it has caught up; whoever asks (the scheduler) looks first.
+//! One voter at a time has a price: a replica which moves goes through a group with one voter more or less, so that a region
+//! of three has four voters for a moment, or two. TiKV goes from three to three in one step, with joint consensus
+//! (paper, section 6): that is [`joint`], extra credit, which the stores of 3B do not use.
 
 pub mod change;
 pub mod conf;
 pub mod error;
+pub mod joint;
 pub mod node;
 pub mod seam;
 pub mod transfer;

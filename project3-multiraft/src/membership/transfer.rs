@@ -56,7 +56,7 @@ impl<S: Storage> MemberNode<S> {
     /// be removed, and would find out when it leads.)
     ///
     /// You will need the core's `conf_state` and `progress`.
-    fn can_lead(&self, id: u64) -> Result<()> {
+    pub(super) fn can_lead(&self, id: u64) -> Result<()> {
         // BEGIN SOLUTION 3A.transfer
         let no = |why| Err(Error::CannotLead { id, why });
         let raft = self.raw.raft();

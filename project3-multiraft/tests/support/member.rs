@@ -6,7 +6,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use multiraft::membership::MemberNode;
 use prost::Message as _;
-use proto::eraftpb::{ConfChange, Message};
+use proto::eraftpb::{ConfChange, ConfState, Message};
 use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut};
 use raftcore::{MemStorage, RaftState, Ready, Role};
 use serde_bytes::ByteBuf;
@@ -24,7 +24,11 @@ impl Subject<RaftNode> for Member {
     fn handle(&mut self, input: Input) -> Vec<Effect> {
         let effect = match (input, &mut self.node) {
             (Input::Start(config, durable), node) => {
-                done(start(config, durable).map(|started| *node = Some(started)))
+                let (config, store) = match opened(config, durable) {
+                    Ok(opened) => opened,
+                    Err(error) => return vec![Effect::Done(Err(error.to_string()))],
+                };
+                done(MemberNode::new(config, store).map(|started| *node = Some(started)))
             }
             (input, Some(node)) => handle(node, &mut self.taken, input),
             (_, None) => panic!("the judge speaks to a node that it did not start"),
@@ -36,10 +40,11 @@ impl Subject<RaftNode> for Member {
     }
 }
 
-fn start(
+/// What a node is made of.
+pub fn opened(
     config: protocol::Config,
     durable: Durable,
-) -> Result<MemberNode<MemStorage>, raftcore::Error> {
+) -> Result<(raftcore::Config, MemStorage), raftcore::Error> {
     let config = raftcore::Config {
         id: config.id,
         election_tick: config.election_tick,
@@ -64,10 +69,15 @@ fn start(
         let data = Bytes::from(durable.snapshot_data.into_vec());
         store.create_snapshot(durable.truncated.0, data)?;
     }
-    MemberNode::new(config, store)
+    Ok((config, store))
 }
 
-fn handle(node: &mut MemberNode<MemStorage>, taken: &mut Option<Ready>, input: Input) -> Effect {
+/// What a node answers to everything but its start.
+pub fn handle(
+    node: &mut MemberNode<MemStorage>,
+    taken: &mut Option<Ready>,
+    input: Input,
+) -> Effect {
     match input {
         Input::Start(..) => unreachable!("handled above"),
         Input::Tick => done(node.tick()),
@@ -78,6 +88,9 @@ fn handle(node: &mut MemberNode<MemStorage>, taken: &mut Option<Ready>, input: I
         Input::Propose(data) => done(node.propose(Bytes::new(), data.into_vec().into())),
         Input::ProposeConfChange(change) => done(node.propose_conf_change(&decode(change))),
         Input::ApplyConfChange(change) => apply(node, &decode(change)),
+        Input::ProposeConfChangeV2(_) | Input::ApplyConfChangeV2(_) => {
+            Effect::Done(Err("several members change at once in stage 3X only".into()))
+        }
         Input::TransferLeader(to) => done(node.transfer_leader(to)),
         Input::Campaign => done(node.campaign()),
         Input::ReadIndex(context) => done(node.mut_raw().read_index(context.into_vec().into())),
@@ -117,13 +130,21 @@ fn handle(node: &mut MemberNode<MemStorage>, taken: &mut Option<Ready>, input: I
     }
 }
 
-fn done<E: Display>(result: Result<(), E>) -> Effect {
+pub fn done<E: Display>(result: Result<(), E>) -> Effect {
     Effect::Done(result.map_err(|error| error.to_string()))
 }
 
 fn apply(node: &mut MemberNode<MemStorage>, change: &ConfChange) -> Effect {
     let applied = node.apply_conf_change(change);
-    if let Ok(conf) = &applied {
+    keep(node, &applied)
+}
+
+/// The storage tells the members from now on, if a change was made.
+pub fn keep(
+    node: &mut MemberNode<MemStorage>,
+    applied: &multiraft::membership::Result<ConfState>,
+) -> Effect {
+    if let Ok(conf) = applied {
         node.mut_raw().mut_store().set_conf_state(conf.clone());
     }
     Effect::Conf(applied.as_ref().map(encode).map_err(ToString::to_string))
@@ -199,6 +220,6 @@ fn encode<M: prost::Message>(message: &M) -> ByteBuf {
     message.encode_to_vec().into()
 }
 
-fn decode<M: prost::Message + Default>(bytes: ByteBuf) -> M {
+pub fn decode<M: prost::Message + Default>(bytes: ByteBuf) -> M {
     M::decode(Bytes::from(bytes.into_vec())).expect("the judge sends well-formed state")
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut tests = raft_suite::tests();
     tests.extend(multiraft_suite::stage3a::tests());
+    tests.extend(multiraft_suite::stage3x::tests());
     tests.extend(raft_suite::determinism_tests());
     sim::harness::run_tests(tests, oracle::Oracle::from_environment)
 }

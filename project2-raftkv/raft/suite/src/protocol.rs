@@ -11,13 +11,13 @@
 //!
 //! | input | what it does |
 //! |---|---|
-//! | `Tick` .. `ProposeConfChange` | one call of the `RawNode`; answers `Done` |
+//! | `Tick` .. `ProposeConfChange`, `ProposeConfChangeV2` | one call of the `RawNode`; answers `Done` |
 //! | `Ready` | if `has_ready()`: takes a Ready and answers `Ready`; else answers `Idle` |
 //! | `Advance` | stores entries, hard state and snapshot of the Ready that was taken last where the node can read them, and calls `advance_append_async` |
 //! | `Persisted(n)` | `on_persist_ready(n)` |
 //! | `Applied(i)` | `advance_apply_to(i)` |
 //! | `Compact`, `MakeSnapshot` | the storage forgets entries, or holds a snapshot that can be sent |
-//! | `ApplyConfChange` | `apply_conf_change`, and its storage tells the new members from then on; answers `Conf` |
+//! | `ApplyConfChange`, `ApplyConfChangeV2` | `apply_conf_change`, and its storage tells the new members from then on; answers `Conf` |
 //! | `Status`, `Log` | answers what the public readers say |
 //!
 //! Between `Ready` and `Advance` anything may come. A Ready that is not advanced before the next one is taken was
@@ -27,7 +27,7 @@
 //! At [`Level::Election`] and [`Level::Log`] the subject has no `RawNode`, and does the same with its `Raft` by hand.
 //! A subject that is complete from the start (raft-rs) need not look at the level.
 //!
-//! Members change, and leaders hand over, in project 3 only: before, a subject refuses these three inputs.
+//! Members change, and leaders hand over, in project 3 only: before, a subject refuses these inputs, and the two of joint consensus but for stage 3X.
 //!
 //! So the storage in the subject always holds what the node was told is being written, and only the suite knows
 //! what of it would survive.
@@ -153,6 +153,10 @@ pub enum Input {
     ProposeConfChange(ByteBuf),
     /// A change of one member, which is committed, is applied: `eraftpb.ConfChange`. Answered with `Conf`.
     ApplyConfChange(ByteBuf),
+    /// A change of any number of members is proposed: `eraftpb.ConfChangeV2`. Asked of stage 3X only.
+    ProposeConfChangeV2(ByteBuf),
+    /// A change of any number of members, which is committed, is applied: `eraftpb.ConfChangeV2`. Answered with `Conf`.
+    ApplyConfChangeV2(ByteBuf),
     /// Take a Ready, if there is one.
     Ready,
     /// What the Ready that was taken last asked to be stored can be read.
@@ -245,7 +249,7 @@ pub enum Effect {
     Ready(Box<ReadyOut>),
     /// The answer to [`Input::Status`].
     Status(Box<Status>),
-    /// The answer to [`Input::ApplyConfChange`]: the members from now on, an `eraftpb.ConfState`; or why nothing has
+    /// The answer to [`Input::ApplyConfChange`] and its second kind: the members from now on, an `eraftpb.ConfState`; or why nothing has
     /// changed.
     Conf(Result<ByteBuf, String>),
     /// The answer to [`Input::Log`]: `eraftpb.Entry`s, or why they cannot be had (compacted).

@@ -70,6 +70,8 @@ impl ByHand {
             | Input::TransferLeader(_)
             | Input::ProposeConfChange(_)
             | Input::ApplyConfChange(_)
+            | Input::ProposeConfChangeV2(_)
+            | Input::ApplyConfChangeV2(_)
             | Input::Compact(_)
             | Input::MakeSnapshot(..)
             | Input::ReportSnapshot(..) => {

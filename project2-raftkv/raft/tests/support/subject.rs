@@ -92,7 +92,11 @@ fn handle(Whole { node, taken }: &mut Whole, input: Input) -> Effect {
         Input::Propose(data) => done(node.propose(Bytes::new(), data.into_vec().into())),
         Input::Campaign => done(node.campaign()),
         Input::ReadIndex(context) => done(node.read_index(context.into_vec().into())),
-        Input::TransferLeader(_) | Input::ProposeConfChange(_) | Input::ApplyConfChange(_) => {
+        Input::TransferLeader(_)
+        | Input::ProposeConfChange(_)
+        | Input::ApplyConfChange(_)
+        | Input::ProposeConfChangeV2(_)
+        | Input::ApplyConfChangeV2(_) => {
             Effect::Done(Err("leaders hand over, and members change, in project 3".into()))
         }
         Input::Ready => {

@@ -9,5 +9,6 @@ fn main() -> ExitCode {
         judged(multiraft_suite::stage3a::tests()),
         judged(multiraft_suite::stage3b::tests()),
         judged(multiraft_suite::stage3c::tests()),
+        judged(multiraft_suite::stage3x::tests()),
     ])
 }

@@ -12,7 +12,7 @@ mod give_up;
 mod leave;
 mod pass_on;
 mod propose;
-mod scene;
+pub(crate) mod scene;
 mod storm;
 mod transfer;
 

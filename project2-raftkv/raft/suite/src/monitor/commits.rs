@@ -7,6 +7,7 @@ use proto::eraftpb::Entry;
 use sim::failure::{Failure, Outcome, show};
 
 use super::Nodes;
+use crate::members;
 use crate::notation::{self, at};
 use crate::protocol::Status;
 use crate::world::{Taken, When};
@@ -126,22 +127,31 @@ fn has_majority(
     (id, status): (u64, &Status),
     (index, term): (u64, u64),
 ) -> Outcome {
-    let voters = nodes[&id].voters();
-    let holders: Vec<String> = voters
-        .iter()
-        .filter(|voter| nodes.get(voter).is_some_and(|node| node.disk.durable().holds(index, term)))
-        .map(|voter| notation::node(*voter))
-        .collect();
-    if holders.len() > voters.len() / 2 {
-        return Ok(());
+    let conf = nodes[&id].conf();
+    // The old half of a joint configuration has to agree as well.
+    let halves = [&conf.voters, &conf.voters_outgoing].into_iter().filter(|half| !half.is_empty());
+    for voters in halves {
+        let has_it =
+            |voter: &&u64| nodes.get(voter).is_some_and(|n| n.disk.durable().holds(index, term));
+        let holders: Vec<String> =
+            voters.iter().filter(has_it).map(|voter| notation::node(*voter)).collect();
+        if holders.len() > voters.len() / 2 {
+            continue;
+        }
+        return Err(Failure::broke(
+            "an entry counts as committed that no majority has on disk",
+            format!(
+                "{when}{} takes {} for committed",
+                notation::status(id, status),
+                at(index, term)
+            ),
+            format!(
+                "of {} voters{} only these have it durably: {}",
+                voters.len(),
+                if members::is_joint(conf) { " of one half" } else { "" },
+                if holders.is_empty() { "nobody".into() } else { holders.join(", ") }
+            ),
+        ));
     }
-    Err(Failure::broke(
-        "an entry counts as committed that no majority has on disk",
-        format!("{when}{} takes {} for committed", notation::status(id, status), at(index, term)),
-        format!(
-            "of {} voters only these have it durably: {}",
-            voters.len(),
-            if holders.is_empty() { "nobody".into() } else { holders.join(", ") }
-        ),
-    ))
+    Ok(())
 }

@@ -1,7 +1,7 @@
-//! Members change one at a time, everywhere in the same order (thesis, chapter 4).
+//! Members change step by step, everywhere in the same order (thesis, chapter 4).
 //!
-//! Two groups that differ in one voter have no two majorities without a common node; two that are further apart may
-//! have. So whoever leads, or takes something for committed, must count by a group that is at most one
+//! Two groups that differ in one voter have no two majorities without a common node, nor have a joint configuration and
+//! one of its halves; two that are further apart may have. So whoever leads, or takes something for committed, must count by a group that is at most one
 //! change away from every group that anybody counts by.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ impl Groups {
     pub(super) fn start(&mut self, node: &Node<'_>) {
         self.first.extend(&node.conf().voters);
         self.first.extend(&node.conf().learners);
+        self.first.extend(&node.conf().voters_outgoing);
     }
 
     /// Whether this node was a member, and is none any more after the change at `index`.

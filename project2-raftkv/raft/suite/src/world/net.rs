@@ -9,12 +9,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use prost::Message as _;
-use proto::eraftpb::{ConfChange, Entry, Message, MessageType};
+use proto::eraftpb::{ConfState, Entry, Message, MessageType};
 use sim::failure::{Failure, Outcome, show};
 
 use crate::mail::Mail;
-use crate::members;
+use crate::members::{self, Change};
 use crate::monitor::{Monitors, Nodes};
 use crate::notation;
 use crate::protocol::{Input, Role, Status};
@@ -243,19 +242,24 @@ impl<'l> Net<'l> {
     ///
     /// # Errors
     /// As [`Net::status`].
-    pub fn try_change(&mut self, id: u64, change: &ConfChange) -> Outcome<Result<(), String>> {
-        self.order(id, Input::ProposeConfChange(change.encode_to_vec().into()))
+    pub fn try_change(
+        &mut self,
+        id: u64,
+        change: impl Into<Change>,
+    ) -> Outcome<Result<(), String>> {
+        self.order(id, change.into().proposed())
     }
 
     /// Proposes a change of members at a leader, which must take it.
     ///
     /// # Errors
     /// As [`Net::status`], and when it is refused.
-    pub fn change(&mut self, id: u64, change: &ConfChange) -> Outcome {
-        self.try_change(id, change)?.map_err(|why| {
+    pub fn change(&mut self, id: u64, change: impl Into<Change>) -> Outcome {
+        let change = change.into();
+        self.order(id, change.proposed())?.map_err(|why| {
             Failure::broke(
                 "a leader refuses a change of members",
-                format!("n{id} leads, and was asked to {}", members::show_change(change)),
+                format!("n{id} leads, and was asked to {}", change.show()),
                 format!("it refuses: {why}"),
             )
         })
@@ -287,13 +291,24 @@ impl<'l> Net<'l> {
     /// # Errors
     /// When it has others.
     pub fn expect_members(&self, id: u64, voters: &[u64], learners: &[u64], why: &str) -> Outcome {
-        let wanted = members::conf_state(voters.iter().copied(), learners.iter().copied());
+        self.expect_conf(
+            id,
+            &members::conf_state(voters.iter().copied(), learners.iter().copied()),
+            why,
+        )
+    }
+
+    /// As [`expect_members`](Self::expect_members), of any configuration.
+    ///
+    /// # Errors
+    /// When it has others.
+    pub fn expect_conf(&self, id: u64, wanted: &ConfState, why: &str) -> Outcome {
         let seen = members::sorted(self.nodes[&id].conf().clone());
-        if seen == wanted {
+        if seen == *wanted {
             return Ok(());
         }
         Err(Failure::broke(
-            format!("the members of n{id} should be {}", members::show(&wanted)),
+            format!("the members of n{id} should be {}", members::show(wanted)),
             why,
             format!("as far as it has applied changes, they are {}", members::show(&seen)),
         ))

@@ -10,8 +10,7 @@ mod discipline;
 
 use std::collections::VecDeque;
 
-use prost::Message as _;
-use proto::eraftpb::{ConfChange, ConfState, Entry, EntryType, HardState, Message, Snapshot};
+use proto::eraftpb::{ConfState, Entry, EntryType, HardState, Message, Snapshot};
 use serde_bytes::ByteBuf;
 use sim::failure::{Failure, Outcome};
 use sim::link::Link;
@@ -19,7 +18,7 @@ use sim::link::Link;
 pub use discipline::Discipline;
 
 use crate::mail::{Mail, decode};
-use crate::members;
+use crate::members::{self, Change};
 use crate::notation;
 use crate::protocol::{Config, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use crate::world::disk::Write;
@@ -279,7 +278,7 @@ impl<'l> Node<'l> {
             // It holds them already.
             self.changes.clear();
         }
-        let change = |entry: &&Entry| entry.entry_type == i32::from(EntryType::EntryConfChange);
+        let change = |entry: &&Entry| entry.entry_type != i32::from(EntryType::EntryNormal);
         self.changes.extend(taken.committed.iter().filter(change).cloned());
         self.reads.extend_from_slice(&taken.reads);
         self.done(Input::Advance)?.map_err(refused("Advance"))?;
@@ -336,8 +335,7 @@ impl<'l> Node<'l> {
         while self.has_change(index)
             && let Some(entry) = self.changes.pop_front()
         {
-            let change: ConfChange = decode(&entry.data)?;
-            if let Ok(conf) = self.apply_change(&change)? {
+            if let Ok(conf) = self.apply_change(Change::of(&entry)?)? {
                 self.disk.change(entry.index, &conf);
                 self.confs.push((entry.index, conf));
             }
@@ -354,9 +352,13 @@ impl<'l> Node<'l> {
     ///
     /// # Errors
     /// As [`Node::boot`], and when it is not.
-    pub fn apply_change(&mut self, change: &ConfChange) -> Outcome<Result<ConfState, String>> {
-        let wanted = members::changed(self.conf(), change);
-        let answer = match self.say(Input::ApplyConfChange(change.encode_to_vec().into()))? {
+    pub fn apply_change(
+        &mut self,
+        change: impl Into<Change>,
+    ) -> Outcome<Result<ConfState, String>> {
+        let change = change.into();
+        let wanted = change.made_of(self.conf());
+        let answer = match self.say(change.applied())? {
             Effect::Conf(answer) => answer,
             other => return Err(nonsense(Some(&other))),
         };
@@ -364,7 +366,7 @@ impl<'l> Node<'l> {
             "the members of n{} were {}, and it applied: {}",
             self.id,
             members::show(self.conf()),
-            members::show_change(change)
+            change.show()
         );
         match (answer, wanted) {
             (Err(why), None) => Ok(Err(why)),
@@ -393,7 +395,7 @@ impl<'l> Node<'l> {
     ///
     /// # Errors
     /// As [`Node::boot`], and when the node refuses it.
-    pub fn impose(&mut self, change: &ConfChange) -> Outcome {
+    pub fn impose(&mut self, change: impl Into<Change>) -> Outcome {
         let conf = self.apply_change(change)?.map_err(refused("ApplyConfChange"))?;
         self.disk.change(self.discipline.applied(), &conf);
         Ok(())
@@ -403,8 +405,8 @@ impl<'l> Node<'l> {
     ///
     /// # Errors
     /// As [`Node::boot`].
-    pub fn propose_change(&mut self, change: &ConfChange) -> Outcome<Result<(), String>> {
-        self.order(Input::ProposeConfChange(change.encode_to_vec().into()))
+    pub fn propose_change(&mut self, change: impl Into<Change>) -> Outcome<Result<(), String>> {
+        self.order(change.into().proposed())
     }
 
     /// Asks it to hand over, and settles. What it answers shows in what it does.

@@ -88,6 +88,13 @@ impl Setup {
         self
     }
 
+    /// In a joint configuration: these are the voters of its old half. It stays until it is left.
+    #[must_use]
+    pub fn outgoing(mut self, ids: &[u64]) -> Self {
+        self.image.conf.voters_outgoing = ids.to_vec();
+        self
+    }
+
     /// With a change of the configuration.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

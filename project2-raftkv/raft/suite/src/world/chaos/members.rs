@@ -4,13 +4,12 @@
 //! used; it destroys one that has applied its own removal; and it tells one that was removed, and does not know it, when
 //! that speaks to somebody who does.
 
-use prost::Message as _;
-use proto::eraftpb::MessageType;
+use proto::eraftpb::{ConfChangeTransition, MessageType};
 use sim::failure::Outcome;
 
 use super::{Chaos, Event, TICK};
 use crate::mail::Mail;
-use crate::members;
+use crate::members::{self, Change};
 use crate::protocol::Input;
 use crate::world::Setup;
 
@@ -25,6 +24,9 @@ impl Chaos<'_> {
     /// Somebody wants the members to change.
     pub(super) fn change(&mut self) -> Outcome {
         let Some(leader) = self.leader() else { return Ok(()) };
+        if self.plan.joint {
+            return self.change_at_once(leader);
+        }
         let conf = self.nodes[&leader].conf().clone();
         let voters = conf.voters.len() as u64;
         // Small groups are where it hurts; one voter alone would be no group.
@@ -45,9 +47,59 @@ impl Chaos<'_> {
             if self.rng.chance(40) { members::add_learner(id) } else { members::add(id) }
         };
         self.say(format!("n{leader} is asked for {change:?}"));
-        let wish = Input::ProposeConfChange(change.encode_to_vec().into());
+        let wish = Change::from(&change).proposed();
         if self.order(leader, wish)? == Some(Ok(())) && !self.nodes.contains_key(&change.node_id) {
             self.born(change.node_id)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody wants several members to change at once. Of the old voters one stays, at least: who leads through a
+    /// joint configuration belongs to both halves.
+    fn change_at_once(&mut self, leader: u64) -> Outcome {
+        let conf = self.nodes[&leader].conf().clone();
+        if members::is_joint(&conf) {
+            // One that ends by itself needs no wish; whoever utters it changes nothing.
+            self.say(format!("n{leader} is asked to leave the joint configuration"));
+            return self.order(leader, Change::from(&members::leave()).proposed()).map(drop);
+        }
+        let mut next_id = self.nodes.keys().max().map_or(1, |id| id + 1);
+        let mut changes = Vec::new();
+        let mut old = conf.voters.clone();
+        for _ in 0..1 + self.rng.below(2) {
+            if old.len() > 1 {
+                let goes = old.swap_remove(self.rng.below(old.len()));
+                let demoted = self.rng.chance(25);
+                changes.push(if demoted {
+                    members::add_learner(goes)
+                } else {
+                    members::remove(goes)
+                });
+                // As many voters as before: a half of two could not do without either.
+                changes.push(members::add(next_id));
+                next_id += 1;
+            }
+        }
+        for &learner in &conf.learners {
+            changes.push(if self.rng.chance(50) {
+                members::remove(learner)
+            } else {
+                members::add(learner)
+            });
+        }
+        let kind = *self.rng.pick(&[
+            ConfChangeTransition::Auto,
+            ConfChangeTransition::Implicit,
+            ConfChangeTransition::Explicit,
+        ]);
+        let change = Change::Many(members::joint(kind, &changes));
+        self.say(format!("n{leader} is asked for {}", change.show()));
+        if self.order(leader, change.proposed())? == Some(Ok(())) {
+            for change in changes {
+                if !self.nodes.contains_key(&change.node_id) {
+                    self.born(change.node_id)?;
+                }
+            }
         }
         Ok(())
     }

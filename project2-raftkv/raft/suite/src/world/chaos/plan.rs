@@ -37,6 +37,8 @@ pub struct Plan {
     pub keep: u64,
     /// How far apart wishes for other members are. 0: there are none.
     pub changes: u64,
+    /// Members change by several at once, through joint configurations (stage 3X), and not one at a time.
+    pub joint: bool,
     /// How far apart wishes for another leader are. 0: there are none.
     pub transfers: u64,
     /// PreVote.
@@ -65,6 +67,7 @@ impl Plan {
             compact: false,
             keep: 4,
             changes: 0,
+            joint: false,
             transfers: 0,
             pre_vote: false,
             check_quorum: false,
