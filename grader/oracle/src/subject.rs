@@ -1,7 +1,6 @@
 //! The translation between the suite's vocabulary and raft-rs's `RawNode`.
 
 use raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, Entry, HardState, Message, Snapshot};
-use raft::prelude::ConfChangeI;
 use raft::{Config, GetEntriesContext, RawNode, ReadOnlyOption, Ready, SnapshotStatus, StateRole};
 use raft_suite::protocol::{self, Durable, Effect, Input, RaftNode, ReadyOut, Role, Status};
 use serde_bytes::ByteBuf;
@@ -187,8 +186,16 @@ impl Living {
             Input::ProposeConfChangeV2(change) => {
                 return Effect::Done(peer::propose_v2(raw, &change).map_err(|why| why.to_string()));
             }
-            Input::ApplyConfChange(change) => return self.apply(decode::<ConfChange>(&change)),
-            Input::ApplyConfChangeV2(change) => return self.apply(decode::<ConfChangeV2>(&change)),
+            Input::ApplyConfChange(change) => {
+                let change = decode::<ConfChange>(&change);
+                let conf = change.map(|change| raw.apply_conf_change(&change));
+                return self.applied(conf);
+            }
+            Input::ApplyConfChangeV2(change) => {
+                let change = decode::<ConfChangeV2>(&change);
+                let conf = change.map(|change| raw.apply_conf_change(&change));
+                return self.applied(conf);
+            }
             Input::Ready => return self.ready(),
             Input::Advance => self.advance(),
             Input::Persisted(number) => raw.on_persist_ready(number),
@@ -214,8 +221,8 @@ impl Living {
         Effect::Done(Ok(()))
     }
 
-    fn apply<C: ConfChangeI>(&mut self, change: Result<C, String>) -> Effect {
-        let conf = change.and_then(|c| self.raw.apply_conf_change(&c).map_err(|e| e.to_string()));
+    fn applied(&mut self, conf: Result<raft::Result<ConfState>, String>) -> Effect {
+        let conf = conf.and_then(|conf| conf.map_err(|e| e.to_string()));
         if let Ok(conf) = &conf {
             self.store.0.borrow_mut().conf = conf.clone();
         }
