@@ -45,7 +45,7 @@
 //!
 //! # Left out
 //!
-//! The stores of 3B move their regions one replica at a time, as TiKV did before 5.0: `ChangePeerV2` of the scheduler and
+//! The stores of 3B move their regions one replica at a time, as TiKV did at first: `ChangePeerV2` of the scheduler and
 //! its operators are not there.
 
 pub mod conf;
