@@ -13,14 +13,14 @@
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use interop::ours;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{
     Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
 };
-use proto::kvrpcpb::{Context, GcRequest};
+use proto::kvrpcpb::{Context, GcRequest, GetRequest};
 use proto::metapb::Region;
 use proto::pdpb::pd_client::PdClient;
 use proto::pdpb::{
@@ -49,6 +49,9 @@ const ROUND: u64 = 1_000;
 
 /// The longest that a call may take: no server holds one for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How far ahead a store may be made to commit by itself, and some more.
+const SOON: Duration = Duration::from_secs(12);
 
 /// The most memory that the server may use, in bytes: three stores and a scheduler.
 const MEMORY: u64 = 2 << 30;
@@ -338,29 +341,87 @@ async fn hostile_clients_harm_nobody() {
     let pd = || vec![server.pd_addr.clone()];
     let raw = RawClient::new(pd()).await.unwrap();
     let txn = TransactionClient::new(pd()).await.unwrap();
-    raw.put(GUARD.to_owned(), "raw").await.unwrap();
-    write(&txn, "txn").await;
     let mut known = Known::learn(&server, methods(&INTERNAL)).await;
     let (total, thrown) = (wanted_cases() / 2, AtomicU64::new(0));
     while thrown.load(Ordering::Relaxed) < total {
         let seed = 7 + thrown.fetch_add(ROUND, Ordering::Relaxed);
+        let (raw_value, txn_value) = (format!("raw {seed}"), format!("txn {seed}"));
+        raw.put(GUARD.to_owned(), raw_value.clone()).await.unwrap();
+        write(&txn, &txn_value).await;
         throw(&mut known, seed, ROUND, false).await;
-        assert_eq!(raw.get(GUARD.to_owned()).await.unwrap(), Some(b"raw".to_vec()), "{seed}");
-        assert_eq!(read(&txn).await, Some(b"txn".to_vec()), "{seed}");
-        raw.put(GUARD.to_owned(), "raw").await.unwrap();
-        write(&txn, "txn").await;
+        let found = raw.get(GUARD.to_owned()).await.unwrap();
+        assert_eq!(found, Some(raw_value.into_bytes()), "{seed}");
+        let began = Instant::now();
+        while read(&txn).await != Some(txn_value.clone().into_bytes()) {
+            assert!(began.elapsed() < SOON, "{seed}: what was committed does not appear");
+            sleep(Duration::from_millis(100)).await;
+        }
     }
     report("hostile clients", &thrown, &server);
 }
 
+/// Writes in two phases and in one. Stores may have been made to believe that it is a little later than it is: what they commit by
+/// themselves then is seen when that time has come, and whoever writes before is told of a conflict, and tries again.
 async fn write(client: &TransactionClient, value: &str) {
-    for kind in [
-        TransactionOptions::new_optimistic(),
-        TransactionOptions::new_optimistic().use_async_commit().try_one_pc(),
-    ] {
-        let mut txn = client.begin_with_options(kind).await.unwrap();
-        txn.put(GUARD.to_owned(), value).await.unwrap();
-        txn.commit().await.unwrap();
+    for one_phase in [false, true] {
+        let began = Instant::now();
+        while let Err(error) = try_write(client, value, one_phase).await {
+            assert!(began.elapsed() < SOON, "{error}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+async fn try_write(
+    client: &TransactionClient,
+    value: &str,
+    one_phase: bool,
+) -> tikv_client::Result<()> {
+    let kind = TransactionOptions::new_optimistic();
+    let kind = if one_phase { kind.use_async_commit().try_one_pc() } else { kind };
+    let mut txn = client.begin_with_options(kind).await?;
+    txn.put(GUARD.to_owned(), value).await?;
+    txn.commit().await.map(drop)
+}
+
+/// Whoever reads at a time that has not come lifts what stores would choose as the time of a commit. For a minute nobody would see
+/// what was committed so; and whoever writes it next would meet a conflict.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_ahead_of_time_delays_nobody() {
+    let server = Server::cluster();
+    let txn = TransactionClient::new(vec![server.pd_addr.clone()]).await.unwrap();
+    write(&txn, "before").await;
+    let mut known = Known::learn(&server, methods(&INTERNAL)).await;
+    // Until a store has asked the scheduler for the first time, it believes anything.
+    sleep(SOON).await;
+    let (mut asked, mut refused) = (0, 0);
+    for _ in 0..5 {
+        known.look().await;
+        for context in &known.contexts {
+            for store in &known.stores {
+                let url = format!("http://{store}");
+                let store = Channel::from_shared(url).unwrap().connect().await.unwrap();
+                let mut store = TikvClient::new(store);
+                let ask = GetRequest {
+                    context: Some(context.clone()),
+                    key: GUARD.into(),
+                    version: known.now + (30_000 << 18),
+                    ..Default::default()
+                };
+                let answer = store.kv_get(ask).await.unwrap().into_inner();
+                let error = answer.error.map(|error| error.abort).unwrap_or_default();
+                refused += u32::from(error.contains("from the future"));
+                asked += u32::from(answer.region_error.is_none());
+            }
+        }
+    }
+    assert!(asked >= 5 && refused == asked, "of {asked} reads in the future {refused} are refused");
+    for round in 0..5 {
+        for one_phase in [true, false] {
+            let value = format!("{round} {one_phase}");
+            try_write(&txn, &value, one_phase).await.expect("nobody else writes it");
+            assert_eq!(read(&txn).await, Some(value.into_bytes()));
+        }
     }
 }
 

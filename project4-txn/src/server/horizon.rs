@@ -2,6 +2,11 @@
 //! not move `max_ts` ([`Concurrency::raise_horizon`]).
 //!
 //! The scheduler is asked now and then, and time goes on in between, also when it cannot be reached.
+//!
+//! A little beyond is believed, since clocks differ, and a scheduler that was started again is up to three seconds ahead of its own. Whoever
+//! makes up a time within that can lift `max_ts` by as much; what this store commits by itself then is seen when that time has
+//! come. TiKV believes a minute, and its Go client allows a store to choose two seconds (`max_commit_ts`); the Rust client allows
+//! anything.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +17,10 @@ use super::leaderships::timestamp;
 use crate::{Concurrency, TimeStamp};
 
 /// How often it is asked.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// How far clocks may differ until then, in milliseconds.
-const SLACK_MS: u64 = 60_000;
+const SLACK_MS: u64 = 10_000;
 
 /// Where the oracle was, and when.
 #[derive(Clone, Copy)]
