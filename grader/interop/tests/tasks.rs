@@ -56,6 +56,15 @@ impl Seen {
     fn failed(&mut self, error: &Error) {
         *self.errors.entry(name(error)).or_default() += 1;
     }
+
+    /// All that was done with the key of which this text speaks, one call a line.
+    fn about(&self, text: &str) -> String {
+        let named = |key: &[u8]| {
+            std::str::from_utf8(key).is_ok_and(|key| text.contains(&format!(" {key} ")))
+        };
+        let about = self.history.ops().iter().filter(|op| op.op.key().is_some_and(named));
+        about.map(|op| format!("  {op:?}\n")).collect()
+    }
 }
 
 /// What kind of error it is, without what differs from one to the next.
@@ -159,7 +168,7 @@ impl Recorder {
             }
         }
         if let Err(violation) = linear::check(&seen.history, 50_000_000) {
-            panic!("{}", violation.failure);
+            panic!("{}\n{}", violation.failure, seen.about(&violation.failure.to_string()));
         }
         let acknowledged = seen.once.values().filter(|(_, acknowledged)| *acknowledged).count();
         (seen.history.ops().len(), acknowledged)
