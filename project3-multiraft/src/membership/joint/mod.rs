@@ -37,6 +37,13 @@
 //! one that is left asks the dead for its vote, for ever. So a leader that is about to lose its vote hands over
 //! first, to a voter that stays.
 //!
+//! # What a store must see to
+//!
+//! Nodes count by what they have *applied*. When the end is committed, and a member that stays has not heard of it, that one still
+//! needs votes of the old half. So a replica of the old half must be able to vote until all that stay know: a store that destroys
+//! two of three as soon as one member says that they are gone may leave the others without a majority. (One at a time, the old
+//! group has a majority without the one that goes.) raft-rs has a second way out: votes carry the commit index.
+//!
 //! # The names
 //!
 //! Those of etcd and raft-rs: `voters` are the new half, `voters_outgoing` the old; a voter of the old half that becomes a

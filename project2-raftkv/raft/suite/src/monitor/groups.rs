@@ -44,6 +44,11 @@ impl Groups {
         was && !members::has(last, id)
     }
 
+    /// The members after the last change up to `index`, if there was one.
+    pub fn members_at(&self, index: u64) -> Option<&ConfState> {
+        self.history.range(..=index).next_back().map(|(_, (conf, _))| conf)
+    }
+
     // A new life starts a new list.
     pub(super) fn on_crash(&mut self, id: u64) {
         self.seen.remove(&id);

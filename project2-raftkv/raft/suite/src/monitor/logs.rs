@@ -197,6 +197,9 @@ impl Logs {
         if let (Some((leader, view)), Some(there)) = (self.leaders.get(&m.term), there)
             && let Some(meant) = view.term(m.index)
             && meant != there
+            // It was, and a later leader's entry has become durable in the same instant: the voters of that leader's term
+            // have promised nothing that this takes back.
+            && there <= m.term
         {
             return Err(Failure::broke(
                 "an acknowledgement is not about what is on the disk",

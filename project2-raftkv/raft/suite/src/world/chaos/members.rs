@@ -154,7 +154,7 @@ impl Chaos<'_> {
         node.applied(index)?;
         let changed = node.disk.durable().conf_index;
         self.monitors.on_applied(when, &self.nodes[&id])?;
-        if self.monitors.groups.removed(id, changed) {
+        if self.monitors.groups.removed(id, changed) && self.may_go(changed) {
             self.coverage.leaders_removed += u64::from(led);
             self.destroy(id);
             return Ok(());
@@ -164,6 +164,19 @@ impl Chaos<'_> {
         // Members and applied index are durable together.
         self.flush_at_least(id, changed);
         Ok(())
+    }
+
+    /// Whether those that the change at `index` removed may end. Where two halves decide, more of the old one may be leaving than
+    /// it can do without, and who has not heard of the end still needs its votes: all that stay must know.
+    fn may_go(&self, index: u64) -> bool {
+        let Some(conf) = self.monitors.groups.members_at(index).filter(|_| self.plan.joint) else {
+            return true;
+        };
+        let mut stay =
+            conf.voters.iter().chain(&conf.learners).filter(|id| !self.gone.contains(id));
+        stay.all(|id| {
+            self.nodes.get(id).is_some_and(|node| node.disk.durable().conf_index >= index)
+        })
     }
 
     /// A node that was removed ends for good.
@@ -182,6 +195,9 @@ impl Chaos<'_> {
     pub(super) fn speaks_from_the_grave(&mut self, mail: &Mail) -> bool {
         let (from, to) = (mail.msg.from, mail.msg.to);
         let known = self.nodes[&to].disk.durable().conf_index;
+        if !self.may_go(known) {
+            return false;
+        }
         // The wish for another leader carries the name of that one.
         let speaks = mail.kind() != MessageType::MsgTransferLeader
             && self.monitors.groups.removed(from, known);
