@@ -44,6 +44,11 @@ impl Groups {
         was && !members::has(last, id)
     }
 
+    /// Where the last change stands that anybody has applied; 0: there was none.
+    pub fn last_change(&self) -> u64 {
+        self.history.keys().next_back().copied().unwrap_or(0)
+    }
+
     /// The members after the last change up to `index`, if there was one.
     pub fn members_at(&self, index: u64) -> Option<&ConfState> {
         self.history.range(..=index).next_back().map(|(_, (conf, _))| conf)

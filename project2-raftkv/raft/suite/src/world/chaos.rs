@@ -228,6 +228,9 @@ impl<'l> Chaos<'l> {
                 let drift = self.draw(7);
                 self.at(TICK - 3 + drift, Event::Tick(id));
                 self.order(id, Input::Tick)?;
+                if self.plan.joint {
+                    self.go_if_it_may(id);
+                }
             }
             Event::Deliver(mail) => self.deliver(&mail)?,
             Event::Persisted { node, life, number } => {

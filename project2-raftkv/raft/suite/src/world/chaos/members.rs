@@ -179,6 +179,14 @@ impl Chaos<'_> {
         })
     }
 
+    /// A node that was removed, whether or not it knows, ends when all that stay know. (A scheduler would tell it.)
+    pub(super) fn go_if_it_may(&mut self, id: u64) {
+        let last = self.monitors.groups.last_change();
+        if self.monitors.groups.removed(id, last) && self.may_go(last) {
+            self.destroy(id);
+        }
+    }
+
     /// A node that was removed ends for good.
     pub(super) fn destroy(&mut self, id: u64) {
         if self.gone.insert(id)
