@@ -406,7 +406,6 @@ async fn who_reads_ahead_of_time_delays_nobody() {
                     context: Some(context.clone()),
                     key: GUARD.into(),
                     version: known.now + (30_000 << 18),
-                    ..Default::default()
                 };
                 let answer = store.kv_get(ask).await.unwrap().into_inner();
                 let error = answer.error.map(|error| error.abort).unwrap_or_default();

@@ -66,7 +66,7 @@ impl Chaos<'_> {
         let mut next_id = self.nodes.keys().max().map_or(1, |id| id + 1);
         let mut changes = Vec::new();
         let mut old = conf.voters.clone();
-        for _ in 0..1 + self.rng.below(2) {
+        for _ in 0..=self.rng.below(2) {
             if old.len() > 1 {
                 let goes = old.swap_remove(self.rng.below(old.len()));
                 let demoted = self.rng.chance(25);

@@ -4,6 +4,7 @@ use crate::protocol::Config;
 
 /// What the world of a run is like. Percentages are of 100; times in ticks unless another unit is named.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools)] // each is a choice of its own
 pub struct Plan {
     /// How many nodes.
     pub nodes: u64,
