@@ -127,7 +127,11 @@ impl Change {
                     show_change(&ConfChange { change_type, node_id, ..ConfChange::default() })
                 };
                 let all: Vec<String> = change.changes.iter().map(single).collect();
-                format!("at once: {}", all.join(" and "))
+                let how = match ConfChangeTransition::try_from(change.transition) {
+                    Ok(ConfChangeTransition::Explicit) => ", until told to leave",
+                    _ => "",
+                };
+                format!("at once: {}{how}", all.join(" and "))
             }
         }
     }

@@ -27,7 +27,8 @@
 //! At [`Level::Election`] and [`Level::Log`] the subject has no `RawNode`, and does the same with its `Raft` by hand.
 //! A subject that is complete from the start (raft-rs) need not look at the level.
 //!
-//! Members change, and leaders hand over, in project 3 only: before, a subject refuses these inputs, and the two of joint consensus but for stage 3X.
+//! Members change, and leaders hand over, in project 3 only: before, a subject refuses these inputs. The two of kind V2
+//! are stage 3X's alone.
 //!
 //! So the storage in the subject always holds what the node was told is being written, and only the suite knows
 //! what of it would survive.
@@ -249,8 +250,8 @@ pub enum Effect {
     Ready(Box<ReadyOut>),
     /// The answer to [`Input::Status`].
     Status(Box<Status>),
-    /// The answer to [`Input::ApplyConfChange`] and its second kind: the members from now on, an `eraftpb.ConfState`; or why nothing has
-    /// changed.
+    /// The answer to [`Input::ApplyConfChange`] and [`Input::ApplyConfChangeV2`]: the members from now on, an
+    /// `eraftpb.ConfState`; or why nothing has changed.
     Conf(Result<ByteBuf, String>),
     /// The answer to [`Input::Log`]: `eraftpb.Entry`s, or why they cannot be had (compacted).
     Log(Result<Vec<ByteBuf>, String>),

@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! One voter at a time has a price. A replica that moves from one store to another is added first and removed then, or the other way
-//! round: a region of three has four voters for a while, and needs three of them, or has two, and needs both. Two
+//! One voter at a time has a price. A replica that moves from one store to another is added first and removed then, or
+//! the other way round: a region of three has four voters for a while, and needs three of them, or has two, and needs both. Two
 //! changes that are each safe make a time in which less may fail.
 //!
 //! With joint consensus a group goes from any voters to any others in one change. It may not do so in one *step*: nodes
@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | [`quorum`] | [`Joint`]: both halves must agree | 3X.quorum |
 //! | [`conf`] | what entering and leaving make of the members | 3X.enter, 3X.leave |
-//! | [`node`] | [`JointNode`]: around a [`MemberNode`](super::MemberNode) as that is around the core | 3X.propose, 3X.apply, 3X.auto_leave |
+//! | [`node`] | [`JointNode`]: around a [`MemberNode`](super::MemberNode) as that is around the core | 3X.apply, 3X.propose, 3X.go, 3X.sift, 3X.auto_leave |
 //!
 //! The core was not edited for it: it asks whatever [`Quorum`](raftcore::Quorum) its `Config` makes of a configuration.
 //! The rules of 3A hold as they are: a change counts when it is applied, one at a time, and nobody campaigns who has not
@@ -39,8 +39,8 @@
 //!
 //! # What a store must see to
 //!
-//! Nodes count by what they have *applied*. When the end is committed, and a member that stays has not heard of it, that one still
-//! needs votes of the old half. So a replica of the old half must be able to vote until all that stay know: a store that destroys
+//! Nodes count by what they have *applied*. When the end is committed, and a member that stays has not heard of it, that
+//! one still needs votes of the old half. So a replica of the old half must be able to vote until all that stay know: a store that destroys
 //! two of three as soon as one member says that they are gone may leave the others without a majority. (One at a time, the old
 //! group has a majority without the one that goes.) raft-rs has a second way out: votes carry the commit index.
 //!

@@ -18,7 +18,7 @@ impl Joint {
     /// What a configuration means by a majority, joint or not: a `Config::quorum`.
     ///
     /// # Errors
-    /// None; [`Majority::of`] has some.
+    /// As [`Majority::of`], but for a joint configuration.
     pub fn of(conf: &ConfState) -> Result<Box<dyn Quorum>> {
         if conf.voters_outgoing.is_empty() {
             return Majority::of(conf);

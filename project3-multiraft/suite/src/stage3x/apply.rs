@@ -3,10 +3,11 @@
 use proto::eraftpb::ConfChangeTransition;
 use raft_suite::members::{self, Change, add, add_learner, joint, remove};
 use raft_suite::protocol::RaftNode;
-use raft_suite::world::{Lab, Setup, World, expect};
+use raft_suite::world::{Lab, World, expect};
 use sim::failure::Outcome;
 use sim::harness::Test;
 
+use super::scene::expect_applied;
 use crate::stage3a::scene::{expect_closed, expect_open, leader};
 
 pub(super) fn tests() -> Vec<Test<RaftNode>> {
@@ -25,15 +26,7 @@ fn one_change_needs_no_second_half(run: &mut World) -> Outcome {
     for change in [add(5), add(4), add(2), add_learner(3), add_learner(5), remove(3), remove(9)] {
         let alone = joint(ConfChangeTransition::Auto, std::slice::from_ref(&change));
         for change in [Change::One(change), Change::Many(alone)] {
-            let mut node = lab.node(Setup::of(1, &[1, 2, 3]).learners(&[4]))?;
-            node.settle()?;
-            let answer = node.apply_change(change.clone())?;
-            expect::that(
-                answer.is_ok(),
-                "a good change is refused",
-                format!("of the members {{n1 n2 n3, learner n4}}: {}", change.show()),
-                format!("it says: {}", answer.err().unwrap_or_default()),
-            )?;
+            expect_applied(&lab, change)?;
         }
     }
     // It counts.

@@ -8,7 +8,7 @@ use raft_suite::world::{Lab, Setup, World, expect};
 use sim::failure::Outcome;
 use sim::harness::Test;
 
-use super::scene::{between, the_move};
+use super::scene::{between, expect_applied, the_move};
 use crate::stage3a::scene::{lead, leader};
 
 pub(super) fn tests() -> Vec<Test<RaftNode>> {
@@ -53,17 +53,7 @@ fn what_several_changes_make(run: &mut World) -> Outcome {
             if row.len() < 2 && kind == ConfChangeTransition::Auto {
                 continue;
             }
-            let change = Change::Many(joint(kind, &row));
-            let mut node = lab.node(Setup::of(1, &[1, 2, 3]).learners(&[4]))?;
-            node.settle()?;
-            // Its answer is held against the table there.
-            let answer = node.apply_change(change.clone())?;
-            expect::that(
-                answer.is_ok(),
-                "a good change is refused",
-                format!("of the members {{n1 n2 n3, learner n4}}, {kind:?}: {}", change.show()),
-                format!("it says: {}", answer.err().unwrap_or_default()),
-            )?;
+            expect_applied(&lab, Change::Many(joint(kind, &row)))?;
         }
     }
     Ok(())

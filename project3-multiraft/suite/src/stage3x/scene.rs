@@ -56,6 +56,20 @@ pub fn before_the_move<'l>(lab: &'l Lab<'l>) -> Outcome<Net<'l>> {
     Ok(net)
 }
 
+/// A fresh node of {n1 n2 n3, learner n4} must take this change when it is applied; what it makes of the members is held
+/// against the table in `raft_suite::members`.
+pub fn expect_applied<'l>(lab: &'l Lab<'l>, change: Change) -> Outcome {
+    let mut node = lab.node(Setup::of(1, &[1, 2, 3]).learners(&[4]))?;
+    node.settle()?;
+    let answer = node.apply_change(change.clone())?;
+    expect::that(
+        answer.is_ok(),
+        "a good change is refused",
+        format!("of the members {{n1 n2 n3, learner n4}}: {}", change.show()),
+        format!("it says: {}", answer.err().unwrap_or_default()),
+    )
+}
+
 /// Exactly these changes must be in the node's log.
 pub fn expect_changes(node: &mut Node, wanted: &[Change], why: &str) -> Outcome {
     let base = node.disk.written().truncated.0;

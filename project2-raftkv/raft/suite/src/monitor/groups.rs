@@ -1,8 +1,8 @@
 //! Members change step by step, everywhere in the same order (thesis, chapter 4).
 //!
 //! Two groups that differ in one voter have no two majorities without a common node, nor have a joint configuration and
-//! one of its halves; two that are further apart may have. So whoever leads, or takes something for committed, must count by a group that is at most one
-//! change away from every group that anybody counts by.
+//! one of its halves; two that are further apart may have. So whoever leads, or takes something for committed, must count
+//! by a group that is at most one change away from every group that anybody counts by.
 
 use std::collections::{BTreeMap, BTreeSet};
 

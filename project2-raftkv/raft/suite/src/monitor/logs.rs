@@ -197,8 +197,9 @@ impl Logs {
         if let (Some((leader, view)), Some(there)) = (self.leaders.get(&m.term), there)
             && let Some(meant) = view.term(m.index)
             && meant != there
-            // It was, and a later leader's entry has become durable in the same instant: the voters of that leader's term
-            // have promised nothing that this takes back.
+            // Else it had the entry when it accepted it, in that term, and a later leader's has replaced it since, perhaps before
+            // either was written: what waited for the disk leaves all the same. It is harmless. Who accepted and then voted in
+            // the later term voted for nobody that lacks the entry.
             && there <= m.term
         {
             return Err(Failure::broke(

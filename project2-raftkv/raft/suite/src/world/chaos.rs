@@ -228,8 +228,8 @@ impl<'l> Chaos<'l> {
                 let drift = self.draw(7);
                 self.at(TICK - 3 + drift, Event::Tick(id));
                 self.order(id, Input::Tick)?;
-                if self.plan.joint {
-                    self.go_if_it_may(id);
+                if self.plan.changes > 0 {
+                    self.go_if_all_know(id);
                 }
             }
             Event::Deliver(mail) => self.deliver(&mail)?,

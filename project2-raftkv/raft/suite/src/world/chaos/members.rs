@@ -2,7 +2,7 @@
 //!
 //! The world does here what a store does: it starts a node when it becomes a member, under an id that was never
 //! used; it destroys one that has applied its own removal; and it tells one that was removed, and does not know it, when
-//! that speaks to somebody who does.
+//! that speaks to somebody who does, or when all others know.
 
 use proto::eraftpb::{ConfChangeTransition, MessageType};
 use sim::failure::Outcome;
@@ -169,9 +169,12 @@ impl Chaos<'_> {
     /// Whether those that the change at `index` removed may end. Where two halves decide, more of the old one may be leaving than
     /// it can do without, and who has not heard of the end still needs its votes: all that stay must know.
     fn may_go(&self, index: u64) -> bool {
-        let Some(conf) = self.monitors.groups.members_at(index).filter(|_| self.plan.joint) else {
-            return true;
-        };
+        !self.plan.joint || self.all_know(index)
+    }
+
+    /// Whether all that the change at `index` leaves in the group have applied it.
+    fn all_know(&self, index: u64) -> bool {
+        let Some(conf) = self.monitors.groups.members_at(index) else { return false };
         let mut stay =
             conf.voters.iter().chain(&conf.learners).filter(|id| !self.gone.contains(id));
         stay.all(|id| {
@@ -179,10 +182,11 @@ impl Chaos<'_> {
         })
     }
 
-    /// A node that was removed, whether or not it knows, ends when all that stay know. (A scheduler would tell it.)
-    pub(super) fn go_if_it_may(&mut self, id: u64) {
+    /// A node that was removed, whether or not it knows, ends when all that stay know. It may be in no position to hear it: who it
+    /// speaks to can be gone, too. (A scheduler would tell it.)
+    pub(super) fn go_if_all_know(&mut self, id: u64) {
         let last = self.monitors.groups.last_change();
-        if self.monitors.groups.removed(id, last) && self.may_go(last) {
+        if self.monitors.groups.removed(id, last) && self.all_know(last) {
             self.destroy(id);
         }
     }
@@ -203,12 +207,10 @@ impl Chaos<'_> {
     pub(super) fn speaks_from_the_grave(&mut self, mail: &Mail) -> bool {
         let (from, to) = (mail.msg.from, mail.msg.to);
         let known = self.nodes[&to].disk.durable().conf_index;
-        if !self.may_go(known) {
-            return false;
-        }
         // The wish for another leader carries the name of that one.
         let speaks = mail.kind() != MessageType::MsgTransferLeader
-            && self.monitors.groups.removed(from, known);
+            && self.monitors.groups.removed(from, known)
+            && self.may_go(known);
         if speaks && !self.cut.contains(&(to, from)) {
             let delay = 1 + self.draw(TICK);
             self.at(delay, Event::Tombstone(from));
