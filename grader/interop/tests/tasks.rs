@@ -63,7 +63,8 @@ impl Seen {
             std::str::from_utf8(key).is_ok_and(|key| text.contains(&format!(" {key} ")))
         };
         let about = self.history.ops().iter().filter(|op| op.op.key().is_some_and(named));
-        about.map(|op| format!("  {op:?}\n")).collect()
+        let lines: Vec<String> = about.map(|op| format!("  {op:?}")).collect();
+        lines.join("\n")
     }
 }
 
