@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{Recorder, connect, work};
+use crate::tasks::{Crew, Recorder, connect};
 
 /// The places, and how often a store passes each before it dies there.
 const POINTS: [(&str, u32); 8] = [
@@ -128,15 +128,12 @@ async fn stores_die_at_each_failpoint_and_lose_nothing() {
     whole(&cluster).await;
     let recorder = Recorder::new();
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    for task in 0..TASKS {
-        let client = connect(cluster.pd(), PATIENCE).await;
-        tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
-    }
+    let crew = Crew::start(TASKS, cluster.pd(), PATIENCE, &recorder).await;
+    let mut loaders = JoinSet::new();
     let next = Arc::new(AtomicU64::new(0));
     for _ in 0..LOADERS {
         let (client, recorder) = (client.clone(), recorder.clone());
-        tasks.spawn(load(client, cluster.pd().to_vec(), recorder, next.clone(), stopped.clone()));
+        loaders.spawn(load(client, cluster.pd().to_vec(), recorder, next.clone(), stopped.clone()));
     }
     loaded(&next, 600).await;
 
@@ -167,7 +164,8 @@ async fn stores_die_at_each_failpoint_and_lose_nothing() {
     }
 
     stop.send_replace(true);
-    tasks.join_all().await;
+    crew.stop().await;
+    loaders.join_all().await;
     let client = connect(cluster.pd(), PATIENCE).await;
     // The loaders have ended behind what they wrote last.
     let written = next.load(Ordering::Relaxed).min(MOST);

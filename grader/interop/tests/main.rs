@@ -1,5 +1,6 @@
 //! Interoperability: one module for each thing that must fit.
 
+mod attempts;
 mod batch_commands;
 mod failpoints;
 mod group_commit;

@@ -21,11 +21,10 @@ use std::time::{Duration, Instant};
 use interop::cluster::{self, Cluster, Status};
 use interop::picture::Life;
 use tikv_client::RawClient;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::tasks::{Recorder, TASKS, all_from, connect, work};
+use crate::tasks::{Crew, Recorder, TASKS, all_from, connect};
 
 /// How long a cluster may take to serve somebody.
 const SERVES: Duration = Duration::from_secs(30);
@@ -189,12 +188,7 @@ async fn four_stores_split_balance_and_heal() {
     let recorder = Recorder::new();
     let client = connect(cluster.pd(), SERVES).await;
     watcher.event("the cluster serves");
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    for task in 0..TASKS {
-        let client = connect(cluster.pd(), SERVES).await;
-        tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
-    }
+    let crew = Crew::start(TASKS, cluster.pd(), SERVES, &recorder).await;
 
     let at: Vec<String> = (0..5).map(|store| cluster.address(store).to_owned()).collect();
     load(&client, &recorder, &scale).await;
@@ -230,8 +224,7 @@ async fn four_stores_split_balance_and_heal() {
         .await;
     watcher.event("it is filled");
 
-    stop.send_replace(true);
-    tasks.join_all().await;
+    crew.stop().await;
     let client = connect(cluster.pd(), SERVES).await;
     let found = all_from(&client, "load/").await;
     let missing: Vec<String> =

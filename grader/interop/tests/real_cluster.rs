@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 
 use interop::group::Group;
 use tikv_client::RawClient;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::tasks::{Recorder, TASKS, all_from, connect, work};
+use crate::tasks::{Crew, Recorder, TASKS, all_from, connect};
 
 /// How long a group may take to find its leader.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,12 +48,7 @@ fn seconds() -> Duration {
 async fn three_processes_under_kill_9() {
     let mut group = Group::start(3, &FLAGS);
     let recorder = Recorder::new();
-    let (stop, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    for task in 0..TASKS {
-        let client = connect(group.addresses(), PATIENCE).await;
-        tasks.spawn(work(task, client, recorder.clone(), stopped.clone()));
-    }
+    let crew = Crew::start(TASKS, group.addresses(), PATIENCE, &recorder).await;
     let (began, mut kills) = (Instant::now(), 0);
     while began.elapsed() < seconds() {
         sleep(Duration::from_millis(700)).await;
@@ -63,8 +57,7 @@ async fn three_processes_under_kill_9() {
         group.revive(kills % 3);
         kills += 1;
     }
-    stop.send_replace(true);
-    tasks.join_all().await;
+    crew.stop().await;
     let client = connect(group.addresses(), PATIENCE).await;
     let (ops, acknowledged) = recorder.judge(&client).await;
     println!("{kills} kills, {ops} operations linearizable, {acknowledged} other writes all there");

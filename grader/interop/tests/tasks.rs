@@ -1,17 +1,20 @@
 //! Tasks that write and read through the official client while a test breaks something, and what they saw.
 //!
-//! What a client knows is less than in the simulator: the official one tries again by itself and does not say so. So
-//! a call that took long enough for a second attempt counts as two, of which one was never answered.
+//! What a client knows is less than in the simulator: the official one tries again by itself and does not say so. A call
+//! counts once more for each of its [`attempts`] that was never answered. So each task has a thread of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sim::history::{History, Op, OpResult};
 use sim::linear;
 use tikv_client::{Error, KvPair, RawClient};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
+
+use crate::attempts;
 
 /// Whoever reads everything back at the end counts as one more.
 pub const TASKS: u64 = 16;
@@ -19,10 +22,6 @@ pub const TASKS: u64 = 16;
 /// Keys that all tasks write and read. Few, so that they meet; others come every second, so that the checker has many
 /// short histories and not a few long ones.
 const SHARED: u64 = 5;
-
-/// An attempt that took less was the only one of its call: what makes a client try again without a definite answer is
-/// a member's death, and a new leader is not elected sooner.
-const ONE_ATTEMPT: Duration = Duration::from_millis(250);
 
 /// A client of the cluster that these addresses know, as soon as anybody serves it: at most `patience` from now.
 ///
@@ -50,6 +49,8 @@ struct Seen {
     once: BTreeMap<String, (String, bool)>,
     /// What the client gave up with, and how often.
     errors: BTreeMap<String, usize>,
+    /// Attempts on shared keys that were never answered.
+    unanswered: usize,
 }
 
 impl Seen {
@@ -107,15 +108,15 @@ impl Recorder {
             let asked = self.now();
             (asked, history.begin(task, 0, op.clone(), asked))
         };
+        attempts::unanswered();
         let result = result.await;
         let mut seen = self.seen.lock().unwrap();
-        let history = &mut seen.history;
-        let now = self.now();
-        if Duration::from_micros(now - asked) >= ONE_ATTEMPT || result.is_err() {
-            history.begin(task, 0, op, asked);
+        for _ in 0..attempts::unanswered() {
+            seen.unanswered += 1;
+            seen.history.begin(task, 0, op.clone(), asked);
         }
         match result {
-            Ok(result) => history.returned(id, now, result),
+            Ok(result) => seen.history.returned(id, self.now(), result),
             Err(error) => seen.failed(&error),
         }
     }
@@ -171,6 +172,7 @@ impl Recorder {
         if let Err(violation) = linear::check(&seen.history, 50_000_000) {
             panic!("{}\n{}", violation.failure, seen.about(&violation.failure.to_string()));
         }
+        println!("{} attempts on shared keys were never answered", seen.unanswered);
         let acknowledged = seen.once.values().filter(|(_, acknowledged)| *acknowledged).count();
         (seen.history.ops().len(), acknowledged)
     }
@@ -193,13 +195,57 @@ pub async fn all_from(client: &RawClient, prefix: &str) -> BTreeMap<String, Stri
     }
 }
 
+/// Tasks at work.
+pub struct Crew {
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Crew {
+    /// So many tasks, each on its own thread with its own client. All of them are connected when this returns.
+    pub async fn start(
+        tasks: u64,
+        pd: &[String],
+        patience: Duration,
+        recorder: &Arc<Recorder>,
+    ) -> Crew {
+        attempts::count();
+        let (stop, stopped) = watch::channel(false);
+        let (connected, mut all) = mpsc::unbounded_channel();
+        let start = |task| {
+            let (pd, recorder) = (pd.to_vec(), recorder.clone());
+            let (stopped, connected) = (stopped.clone(), connected.clone());
+            let running = async move {
+                let client = connect(&pd, patience).await;
+                connected.send(()).expect("somebody waits for it");
+                drop(connected);
+                work(task, client, recorder, stopped).await;
+            };
+            thread::spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(running);
+            })
+        };
+        let threads = (0..tasks).map(start).collect();
+        drop(connected);
+        for _ in 0..tasks {
+            all.recv().await.expect("each task connects");
+        }
+        Crew { stop, threads }
+    }
+
+    /// Lets them end what they are at.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for running in self.threads {
+            let ended = tokio::task::spawn_blocking(|| running.join()).await;
+            ended.expect("waiting does not fail").expect("a task has failed");
+        }
+    }
+}
+
 /// Writes and reads until told to stop.
-pub async fn work(
-    task: u64,
-    client: RawClient,
-    recorder: Arc<Recorder>,
-    stop: watch::Receiver<bool>,
-) {
+async fn work(task: u64, client: RawClient, recorder: Arc<Recorder>, stop: watch::Receiver<bool>) {
     for n in 0u64.. {
         if *stop.borrow() {
             return;

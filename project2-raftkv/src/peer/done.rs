@@ -39,7 +39,8 @@ impl<N: RaftNode> Peer<N> {
     }
 
     /// What becomes of these entries is known: their proposers are told. Their data need not be committed here yet, since a
-    /// majority has them in its logs; who reads waits for [`Peer::on_applied`].
+    /// majority has them in its logs; who reads waits for [`Peer::on_applied`]. They come in the order of the log, and none
+    /// is left out: what waits before them has lost its place.
     ///
     /// You will need `self.proposals`: for each index, the fate of all that wait there is decided now.
     pub fn answer(&mut self, entries: Vec<(u64, u64, Applied)>, round: &mut Round) {

@@ -93,6 +93,8 @@ pub struct Store {
     /// What the next commit of the data will hold, and what rests on it.
     data: WriteBatch,
     resting: Resting,
+    /// How much of what rests will be answered with its commit. Nothing behind it is answered before.
+    unanswered: usize,
     /// What rests on the commit that is under way.
     committing: Option<Resting>,
     outbox: Vec<Effect>,

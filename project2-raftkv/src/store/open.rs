@@ -70,6 +70,7 @@ impl Store {
             round: Round::default(),
             data: WriteBatch::new(),
             resting: super::Resting::default(),
+            unanswered: 0,
             committing: None,
             outbox: Vec::new(),
             began: now,

@@ -38,12 +38,15 @@ impl Store {
     }
 
     /// Applies what consensus has handed out, into the round's one batch of data. Writers need not wait for its commit: see
-    /// [`Peer::answer`](crate::peer::Peer::answer). What a command changes in the peer is told when the peer has changed.
+    /// [`Peer::answer`](crate::peer::Peer::answer). What a command changes in the peer is told when the peer has changed,
+    /// and what is behind it in the log then or later.
     fn apply_committed(&mut self) -> Result<()> {
         for task in mem::take(&mut self.round.apply) {
             let mut result = self.apply.apply(task, &mut self.data)?;
-            if result.outcomes.is_empty() {
+            if result.outcomes.is_empty() && self.unanswered == 0 {
                 self.peer.answer(mem::take(&mut result.entries), &mut self.round);
+            } else {
+                self.unanswered += 1;
             }
             self.unsynced.add(result.written, self.now);
             self.resting.applied.push(result);
@@ -61,6 +64,7 @@ impl Store {
             for observer in &mut self.observers {
                 observer.applied(result.region, result.applied_index, result.written);
             }
+            self.unanswered -= usize::from(!result.entries.is_empty());
             for Compacted(truncated) in self.peer.on_applied(result, &mut self.round) {
                 self.peer.on_compacted(truncated);
                 self.gc_waits = Some(truncated.index);

@@ -1,8 +1,8 @@
 //! Changes of members, and what an applied change means for the peer.
 //!
 //! An entry is *applied* in two steps. First it is executed into the batch that gathers for the data's next commit, and
-//! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered, unless a change stands before
-//! them. When that batch is committed (synced, if a region has changed: R3), the peer learns of it: readers are let in,
+//! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered, unless somebody before them in
+//! the log is not. When that batch is committed (synced, if a region has changed: R3), the peer learns of it: readers are let in,
 //! the region, the members, the parts of a split. In between the peer is what it was, like one whose disk is slow; what
 //! it proposes meanwhile is checked again when it is applied.
 
@@ -42,10 +42,13 @@ impl<N: MembershipNode> MultiStore<N> {
                 // On another store the parts of a split may have leaders before they have one here.
                 replica.peer.node_mut().suspend_lease();
             }
-            if result.outcomes.is_empty() && replica.changing == 0 {
+            if result.outcomes.is_empty() && replica.unanswered == 0 {
                 // A majority has these entries: their writers need not wait for the data. Behind a change they must, since
-                // an entry that is refused for its sake tells of the change.
+                // an entry that is refused for its sake tells of the change; and behind them all others, since whoever
+                // waits before an entry that is answered has lost its place.
                 replica.peer.answer(std::mem::take(&mut result.entries), &mut self.round);
+            } else {
+                replica.unanswered += 1;
             }
             for outcome in &result.outcomes {
                 self.foresee(region, outcome);
@@ -90,6 +93,7 @@ impl<N: MembershipNode> MultiStore<N> {
         // Not another peer that was born in its place meanwhile.
         let here = self.replicas.get_mut(&region).filter(|replica| replica.life == life);
         let Some(replica) = here else { return Ok(()) };
+        replica.unanswered -= u32::from(!result.entries.is_empty());
         replica.grown += result.written;
         replica.written += result.written;
         replica.size += result.written;

@@ -61,6 +61,8 @@ pub(super) struct Replica<N: MembershipNode> {
     /// Changes of the region that are applied, and on their way to the disk: until they are there the peer does not know
     /// of them. Meanwhile it takes no snapshot and does not die, for both would speak of the region as it was.
     pub changing: u32,
+    /// How much of what is applied will be answered when its data is committed. Nothing behind it is answered before.
+    pub unanswered: u32,
     /// Its own removal is applied: nothing that comes after it in the log is its business any more.
     pub removed: bool,
     /// It is obsolete, and goes when its snapshot is installed, or its change is durable.
@@ -100,6 +102,7 @@ impl<N: MembershipNode> Replica<N> {
             gc_waits: None,
             gc_proposed: None,
             changing: 0,
+            unanswered: 0,
             removed: false,
             doomed: false,
             size: 0,

@@ -268,19 +268,23 @@ impl Group {
         region: u64,
         before: &[Member],
         peers: &BTreeMap<(NodeId, u64), Peer>,
+        dead: &BTreeMap<(NodeId, u64, u64), Peer>,
     ) -> Outcome {
         let Some(index) = self.counted.take() else { return Ok(()) };
         let leader = &peers[&(node, region)];
         let term = leader.term_at(index);
-        // A peer whose last effects were cut off by a crash may hold more than it showed: benefit of doubt.
-        let holds = |member: &&Member| match peers.get(&(member.store, region)) {
-            Some(peer) if !peer.known => true,
-            Some(peer) if peer.view.peer != member.peer => false,
-            Some(peer) => {
-                peer.view.truncated.0 >= index
+        // A peer whose last effects were cut off by a crash may hold more than it showed: benefit of doubt. One that was
+        // removed and has gone counts for a leader that does not know yet: without it, those of its majority that are left
+        // are still more than any majority of the others can do without.
+        let holds = |member: &&Member| {
+            let here = peers.get(&(member.store, region));
+            let here = here.filter(|peer| !peer.known || peer.view.peer == member.peer);
+            let there = here.or_else(|| dead.get(&(member.store, region, member.peer)));
+            there.is_some_and(|peer| {
+                !peer.known
+                    || peer.view.truncated.0 >= index
                     || (peer.view.persisted >= index && peer.term_at(index) == term)
-            }
-            None => false,
+            })
         };
         for voters in [&leader.view.voters, &leader.view.outgoing] {
             let count = voters.iter().filter(holds).count();

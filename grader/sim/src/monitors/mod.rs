@@ -26,7 +26,7 @@ mod peer;
 mod promises;
 mod regions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::cluster::dialect::MessageInfo;
 use crate::cluster::protocol::{Inspected, Look, Micros, NodeId, RegionView, Role};
@@ -70,8 +70,8 @@ pub struct Monitors {
     peers: BTreeMap<(NodeId, u64), Peer>,
     looks: BTreeMap<NodeId, u32>,
     promises: Promises,
-    /// Peers that were destroyed: node, region, peer.
-    dead: BTreeSet<(NodeId, u64, u64)>,
+    /// Peers that were destroyed, as they were: by node, region and peer.
+    dead: BTreeMap<(NodeId, u64, u64), Peer>,
     map: regions::Newest,
 }
 
@@ -124,7 +124,7 @@ impl Monitors {
         for region in &shown.removed {
             if let Some(peer) = self.peers.remove(&(node, *region)) {
                 coverage.hit(coverage::DESTROYED);
-                self.dead.insert((node, *region, peer.view.peer));
+                self.dead.insert((node, *region, peer.view.peer), peer);
             }
         }
         for view in &shown.regions {
@@ -155,7 +155,7 @@ impl Monitors {
 
     // A peer that was destroyed has forgotten what it promised: it may not come back under its old name.
     fn is_alive(&self, node: NodeId, view: &RegionView) -> Outcome {
-        if self.dead.contains(&(node, view.region, view.peer)) {
+        if self.dead.contains_key(&(node, view.region, view.peer)) {
             return broke(
                 "a removed peer lives again",
                 format!("n{node} destroyed peer {} of region {}", view.peer, view.region),
@@ -190,7 +190,7 @@ impl Monitors {
         group.commits(node, at, before, &new)?;
         group.applies(node, at, view, coverage)?;
         self.peers.insert((node, view.region), new);
-        group.is_on_a_majority(node, view.region, &voters, &self.peers)?;
+        group.is_on_a_majority(node, view.region, &voters, &self.peers, &self.dead)?;
         Ok(change)
     }
 

@@ -53,6 +53,13 @@ impl Watch {
             .map_err(|failure| failure.to_string())
     }
 
+    fn dies(&mut self, node: u64) -> &mut Self {
+        let shown = Inspected { regions: Vec::new(), removed: vec![1] };
+        let look = Look { all: true, ..Look::default() };
+        self.monitors.observe(node, self.time, &look, &shown, &mut self.coverage).unwrap();
+        self
+    }
+
     fn sees(&mut self, view: RegionView) -> &mut Self {
         self.try_see(vec![view]).unwrap();
         self
@@ -135,6 +142,13 @@ pub fn commit_needs_a_majority_on_disk() {
     let mut watch = Watch::default();
     watch.sees(lazy(2)).sees(follower(3, 2, &[1, 2], 1)).sees(leader(1, 2, &[1, 2], 1));
     watch.sees(leader(1, 2, &[1, 2], 2));
+    // One that had it, and has died since, counts as long as the leader takes it for a member; one that had not does not.
+    let mut watch = Watch::default();
+    watch.sees(lazy(2)).sees(follower(3, 2, &[1, 2], 1)).sees(leader(1, 2, &[1, 2], 1)).dies(3);
+    watch.sees(leader(1, 2, &[1, 2], 2));
+    let mut watch = Watch::default();
+    watch.sees(lazy(2)).sees(lazy(3)).sees(leader(1, 2, &[1, 2], 1)).dies(3);
+    watch.breaks(leader(1, 2, &[1, 2], 2), "no majority has on disk");
     // Figure 8: the entry is of an older term.
     let mut watch = Watch::default();
     watch.sees(follower(2, 4, &[1, 2], 1)).sees(leader(1, 4, &[1, 2, 4], 1));

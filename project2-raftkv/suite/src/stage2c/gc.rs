@@ -8,7 +8,7 @@ use sim::failure::{Failure, Outcome};
 use sim::harness::{Run, Test};
 use sim::history::{Op, OpResult};
 use sim::scenario::Scenario;
-use sim::world::World;
+use sim::world::{CallEnd, World};
 
 use super::snapshots::{WRITES, config, expect_caught_up, leave_behind, put};
 use crate::dialect::dialect;
@@ -16,6 +16,7 @@ use crate::dialect::dialect;
 pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("gc.rs":
         a_dead_follower_fills_no_disk,
+        a_cut_of_the_log_takes_nobodys_place,
         a_cut_log_survives_the_end_of_all_stores,
         a_snapshot_brings_all_data,
         a_slow_follower_is_not_flooded_with_snapshots,
@@ -51,6 +52,46 @@ fn a_dead_follower_fills_no_disk(run: &mut Run<'_, Cluster>) -> Outcome {
                     "n{dead} is down; the limit is 8 entries, and twice that is the end of patience"
                 ),
                 format!("after 120 writes n{node} keeps {kept} entries"),
+            ));
+        }
+    }
+    world.finish()
+}
+
+/// Many clients write, roads and the disk of the data are slow, and the log is cut all the time. Nobody is deposed, so each write is done, and
+/// its client is told so. One who heard that another's entry took its place would write again, over whatever came between.
+///
+/// Hint: `Peer::answer` takes whoever waits before an entry for one who has lost its place. Who may be answered while the proposer
+/// of a cut still waits?
+fn a_cut_of_the_log_takes_nobodys_place(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut setup = config(3, true).setup();
+    setup.times.apply = (20 * MS, 40 * MS);
+    let mut world = World::new(run, setup, dialect())?;
+    let leader = world.await_leader(5 * SECOND)?;
+    let mut calls = Vec::new();
+    for _ in 0..10 {
+        // What gathers on the leader meanwhile is committed at once, with a cut in the middle of it.
+        let away = world.fault(Fault::Isolate(Who::Node(leader)), None)?;
+        for write in 0..60 {
+            if write == 20 {
+                world.heal(away)?;
+            }
+            let client = 1 + calls.len() as u64;
+            let (key, value) = (format!("k{client}"), format!("{client}"));
+            calls.push(world.begin(client, Op::Put(key.into(), value.into()), leader));
+            world.run_for(4 * MS)?;
+        }
+    }
+    world.run_for(SECOND)?;
+    for (client, call) in (1u64..).zip(calls) {
+        let end = world.ended(call);
+        if end.and_then(CallEnd::result) != Some(&OpResult::Written) {
+            return Err(Failure::broke(
+                "a write that is done was called off",
+                format!(
+                    "n{leader} leads, and nobody else ever did; client {client} wrote k{client}"
+                ),
+                format!("the answer was {end:?}"),
             ));
         }
     }

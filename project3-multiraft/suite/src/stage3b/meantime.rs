@@ -6,6 +6,7 @@ use sim::cluster::protocol::{Cluster, NodeId};
 use sim::cluster::setup::{MS, SECOND};
 use sim::failure::Outcome;
 use sim::harness::{Run, Test};
+use sim::history::Op;
 use sim::world::World;
 
 use super::city::{City, REGION, broke};
@@ -20,6 +21,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         slow_work_waits_for_the_data_that_it_rests_on,
         a_dead_peer_leaves_no_promise,
         a_dead_parent_takes_nothing_of_its_child_along,
+        whoever_writes_behind_a_change_is_told_the_truth,
     )
 }
 
@@ -269,5 +271,35 @@ fn a_dead_parent_takes_nothing_of_its_child_along(run: &mut Run<'_, Cluster>) ->
     city.world.heal(down)?;
     city.make(b"a", Wish::Lead(3))?;
     city.expect(b"a", Some(b"1"))?;
+    city.finish()
+}
+
+/// Members come and go, the log is cut, and all the while clients write. The disk of the data is slow, so that many of them are still
+/// unanswered when a change is done. Who is told that its write never happens must not find it there: it would write again, over
+/// whatever came between.
+///
+/// Hint: `Peer::answer` takes whoever waits before an entry for one who has lost its place. Who may be answered while somebody
+/// before them in the log is not?
+fn whoever_writes_behind_a_change_is_told_the_truth(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut setup = StoreConfig { gc_entries: 8, ..StoreConfig::new(4, 3) }.setup();
+    setup.times.apply = (20 * MS, 40 * MS);
+    let mut city = City::with(run, setup)?;
+    city.make(b"", Wish::Lead(1))?;
+    let mut keys = Vec::new();
+    for wish in [Wish::Add(4), Wish::Remove(4), Wish::Add(4), Wish::Remove(4)] {
+        city.wish(b"", wish);
+        for _ in 0..150 {
+            let client = 10 + keys.len() as u64;
+            let key = format!("k{client}").into_bytes();
+            city.world.begin(client, Op::Put(key.clone(), b"1".to_vec()), 1);
+            keys.push(key);
+            city.world.run_for(2 * MS)?;
+        }
+        city.fulfil(10 * SECOND)?;
+    }
+    for key in keys {
+        let leader = city.led(&key)?;
+        city.world.call(1, Op::Get(key), leader)?;
+    }
     city.finish()
 }
