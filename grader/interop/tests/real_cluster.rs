@@ -23,6 +23,9 @@ use crate::tasks::{Crew, Recorder, TASKS, all_from, connect};
 /// How long a group may take to find its leader.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Within this time what was written is synced, and the log is cut: a member syncs its data every second.
+const CUT: Duration = Duration::from_secs(2);
+
 /// What a member may use while another one is down, in bytes: its caches are 80 MiB, its journal is 16.
 const MEMORY: u64 = 256 << 20;
 
@@ -85,6 +88,8 @@ async fn catches_up_by_snapshot(group: &mut Group, client: &RawClient) {
         let used = group.resident(member).unwrap_or_default();
         assert!(used < MEMORY, "member {} keeps {used} bytes for one that is down", member + 1);
     }
+    // All of it may have been written faster than data is synced, and a log is cut behind what is.
+    sleep(CUT).await;
     let before = group.said(2).matches("snapshot installed").count();
     group.revive(2);
     until("a snapshot", || group.said(2).matches("snapshot installed").count() > before).await;
