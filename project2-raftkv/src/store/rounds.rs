@@ -70,11 +70,22 @@ impl Store {
                 self.gc_waits = Some(truncated.index);
             }
         }
+        self.answer_writers();
         self.outbox.extend(done.effects);
         if done.synced {
             self.on_synced(done.upto);
         }
         Ok(())
+    }
+
+    /// All of what was committed is answered. Those behind it need not wait for their own commit, up to the next command.
+    fn answer_writers(&mut self) {
+        let writes =
+            self.resting.applied.iter_mut().take_while(|result| result.outcomes.is_empty());
+        for result in writes.filter(|result| !result.entries.is_empty()) {
+            self.unanswered -= 1;
+            self.peer.answer(mem::take(&mut result.entries), &mut self.round);
+        }
     }
 
     /// Turns the round into effects.

@@ -15,6 +15,7 @@
 //! So a store has two batch systems, as TiKV has: the loop polls the peers, and the kv writer commits what they have
 //! applied, while the loop goes on. redb has one writer a file; TiKV, whose engine has many, applies on several threads.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use proto::eraftpb::MessageType;
@@ -179,6 +180,7 @@ impl<N: MembershipNode> MultiStore<N> {
         for (region, life, result) in done.applied {
             self.applied(region, life, result)?;
         }
+        self.answer_writers();
         let cleared = !done.log.is_empty();
         self.after_data.merge(done.log);
         for (region, life, upto) in done.durable {
@@ -192,6 +194,21 @@ impl<N: MembershipNode> MultiStore<N> {
             _ => self.begin(done.jobs),
         }
         Ok(())
+    }
+
+    /// All of what was committed is answered. Those behind it need not wait for their own commit, up to the next change.
+    fn answer_writers(&mut self) {
+        let mut change = BTreeSet::new();
+        for (region, life, result) in &mut self.resting.applied {
+            let here = self.replicas.get_mut(region).filter(|replica| replica.life == *life);
+            let Some(replica) = here.filter(|replica| replica.unanswered > 0) else { continue };
+            if !result.outcomes.is_empty() {
+                change.insert(*region);
+            } else if !result.entries.is_empty() && !change.contains(region) {
+                replica.unanswered -= 1;
+                replica.peer.answer(mem::take(&mut result.entries), &mut self.round);
+            }
+        }
     }
 
     /// What a region has applied up to here is durable: its log may be cut (R4).
