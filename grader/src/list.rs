@@ -43,8 +43,11 @@ pub fn render(course: &Course, stages: &[&Stage], known: &Known<'_>, paint: Pain
                 hole.minutes,
                 paint.dim(place)
             );
+            let written = known.holes.state(&hole.id) == State::Written;
             for test in stage.tests.iter().filter(|t| t.after == hole.id) {
-                text += &format!("    {:>2}  {}\n", test.weight, test.name);
+                let red = written && known.results.is_red(&test.name);
+                let mark = if red { format!("  {}", paint.bad("red")) } else { String::new() };
+                text += &format!("    {:>2}  {}{mark}\n", test.weight, test.name);
             }
         }
         let loose = stage.tests.iter().filter(|t| !stage.holes.iter().any(|h| h.id == t.after));
@@ -55,7 +58,7 @@ pub fn render(course: &Course, stages: &[&Stage], known: &Known<'_>, paint: Pain
         text.push('\n');
     }
     text += &paint.dim(format!(
-        "Below each hole stand the tests that turn green with it, and their weights. Course {}.\n",
+        "Below each hole stand the tests that turn green with it, and their weights; `red` are those that the last run left so. Course {}.\n",
         course.version
     ));
     text

@@ -95,6 +95,11 @@ impl Results {
         Ok(())
     }
 
+    /// Whether a test was red when it last ran.
+    pub fn is_red(&self, test: &str) -> bool {
+        self.tests.get(test).is_some_and(|found| !found.green)
+    }
+
     /// How far a hole is.
     pub fn of(&self, stage: &Stage, hole: &Hole) -> Progress {
         if self.broken.get(&stage.package) == Some(&self.now) {

@@ -1,13 +1,19 @@
-//! One line that says what is going on, only where a person sits: standard error is a terminal.
+//! One line that says what is going on, where a person sits: standard error is a terminal.
 //!
 //! The line names the test that has been running for longest, so that an endless loop is seen long
 //! before the backstop. A thread redraws it twice a second; when the work is done the line is gone.
+//!
+//! Elsewhere, and with `--plain`, work of unknown length is named once if it takes more than a moment: a first build is minutes
+//! of silence.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+/// Work that is done sooner needs no word.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The progress line.
 #[derive(Default)]
@@ -19,6 +25,7 @@ pub struct Progress {
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    named: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -28,6 +35,8 @@ struct State {
     done: usize,
     total: usize,
     running: Vec<(String, Instant)>,
+    /// When the work began, if nobody knows how long it takes.
+    began: Option<Instant>,
 }
 
 impl Progress {
@@ -36,26 +45,31 @@ impl Progress {
         Self::default()
     }
 
-    /// Shows a line if standard error is a terminal.
+    /// Shows a line if standard error is a terminal, and else some words.
     pub fn detect(plain: bool) -> Self {
-        if plain || !stderr().is_terminal() {
-            return Self::silent();
-        }
+        let words = plain || !stderr().is_terminal();
         let shared = Arc::new(Shared::default());
         let drawn = Arc::clone(&shared);
         let drawer = thread::spawn(move || {
             while !drawn.stop.load(Ordering::Relaxed) {
-                draw(&drawn.line());
+                if words {
+                    drawn.name_what_is_slow();
+                } else {
+                    draw(&drawn.line());
+                }
                 thread::park_timeout(Duration::from_millis(500));
             }
-            draw("");
+            if !words {
+                draw("");
+            }
         });
         Progress { shared: Some(shared), drawer: Some(drawer) }
     }
 
     /// Begins a piece of work with `total` steps (0: nobody knows).
     pub fn phase(&self, what: &str, total: usize) {
-        self.change(|state| *state = State { what: what.into(), total, ..State::default() });
+        let began = (total == 0).then(Instant::now);
+        self.change(|state| *state = State { what: what.into(), total, began, ..State::default() });
     }
 
     /// A sentence about a step without an end of its own.
@@ -102,6 +116,15 @@ impl Drop for Progress {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name_what_is_slow(&self) {
+        let state = self.lock();
+        let slow = state.began.is_some_and(|began| began.elapsed() >= SILENCE);
+        if slow && !self.named.swap(true, Ordering::Relaxed) {
+            // A reader that is gone needs no words.
+            let _ = writeln!(stderr(), "{} ...", state.what);
+        }
     }
 
     fn line(&self) -> String {

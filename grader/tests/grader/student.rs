@@ -31,7 +31,8 @@ fn the_list_tells_how_far_each_hole_is() {
         .grade(&["list", "1"])
         .ends(0)
         .says("hole 1.put  written, 1 of 1 rule green  (about")
-        .says("hole 1.get  written, 2 of 2 rules green  (about");
+        .says("hole 1.get  written, 2 of 2 rules green  (about")
+        .says("wins Below");
     course.inject(LIB, "Store::get", "if key == \"k\" { return None; }");
     course
         .grade(&["list"])
@@ -40,7 +41,11 @@ fn the_list_tells_how_far_each_hole_is() {
     // One seed, or one test, is not the whole truth about the others.
     course.grade(&["1", "--test", "absent"]).ends(0);
     course.grade(&["1"]).ends(1);
-    course.grade(&["list"]).ends(0).says("1.get  written, 1 of 2 rules green  (about");
+    course
+        .grade(&["list"])
+        .ends(0)
+        .says("1.get  written, 1 of 2 rules green  (about")
+        .says("wins red stage 2");
     course.inject(LIB, "Store::get", "let wrong: u8 = \"\";");
     course.grade(&["1"]).ends(1);
     course.grade(&["list"]).ends(0).says("1.get  written, does not compile");

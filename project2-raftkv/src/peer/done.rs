@@ -2,7 +2,7 @@
 
 use proto::raft_serverpb::RaftTruncatedState;
 
-use super::{Answer, Peer, Round};
+use super::{Answer, Peer, Round, Unpersisted};
 use crate::Result;
 use crate::apply::{Applied, ApplyResult};
 use crate::node::RaftNode;
@@ -93,6 +93,10 @@ impl<N: RaftNode> Peer<N> {
         self.node.advance_apply_to(index);
         self.give_up_proposals(index, round);
         self.persisted = index;
-        self.installing.take()
+        let taken = self.installing.take();
+        // What was written before the snapshot came is not in the log any more, and says nothing of how far it is durable.
+        let older = |ready: &&mut Unpersisted| taken.is_some_and(|taken| ready.number < taken);
+        self.unpersisted.iter_mut().filter(older).for_each(|ready| ready.entries = None);
+        taken
     }
 }
