@@ -201,6 +201,7 @@ pub fn build_with(
         };
         (built.join().unwrap_or_default(), told.join().unwrap_or_default(), ended)
     });
+    progress.done();
     let Some(status) = ended.context("cargo cannot be waited for")? else {
         child.wait().context("cargo cannot be waited for")?;
         built.cut_short = true;

@@ -5,7 +5,7 @@
 //!
 //! What the trait promises is kept like this: a write is answered when its entry is applied, hence durable on a majority;
 //! a reader is granted when this peer was sure to lead after the read came, at an index that is applied and committed to
-//! the data here. So it sees every write that was answered before it came, although no writer waits for that. Its term
+//! the data here. So it sees every write that was answered before it came, although most writers do not wait for that. Its term
 //! goes into the write that follows from it, and a peer refuses that in another term.
 
 use std::future::Future;

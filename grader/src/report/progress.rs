@@ -72,6 +72,11 @@ impl Progress {
         self.change(|state| *state = State { what: what.into(), total, began, ..State::default() });
     }
 
+    /// It is done, and nobody has said yet what comes next.
+    pub fn done(&self) {
+        self.change(|state| *state = State::default());
+    }
+
     /// A sentence about a step without an end of its own.
     pub fn step(&self, what: &str) {
         self.change(|state| {

@@ -11,7 +11,7 @@
 //!   WriteLog       entries and hard states; `log_written` brings the promises that wait for it
 //!   WriteKv        data and apply state of entries that are durable already (R1); unsynced as a rule, since the log
 //!                  would bring them again (R2). One is under way at a time: what is applied meanwhile gathers, and
-//!                  `kv_written` brings those who wait to read it, and the next one
+//!                  `kv_written` brings those who wait for it, and the next one
 //!   WriteLog       entries that may go, only when a WriteKv that synced has come back (R4)
 //!   Answer*        writers, whose entries a majority has; readers, whose data is committed
 //!   Region, Stream the slow work
@@ -28,7 +28,8 @@
 //! - Log writes are reported in the order in which they were asked for.
 //! - No reader is let in before the data that it rests on is committed. A writer is answered when its entry is applied into
 //!   the batch that gathers: a majority has it in its logs, so no crash takes it back, and whoever reads it waits for the
-//!   commit. (So a sync of the data, which takes as long as hundreds of writes, holds up readers alone.)
+//!   commit. (So a sync of the data, which takes as long as hundreds of writes, holds up readers, and few others: who is
+//!   applied together with a cut of the log, or behind it before that is committed, waits like the cut's proposer.)
 //! - After an error nothing may be done any more: the store is dropped, and opened anew from what is durable.
 
 pub mod desk;
@@ -93,7 +94,7 @@ pub struct Store {
     /// What the next commit of the data will hold, and what rests on it.
     data: WriteBatch,
     resting: Resting,
-    /// How much of what rests will be answered with its commit. Nothing behind it is answered before.
+    /// How many results are applied and not answered yet. Nothing behind them is answered before.
     unanswered: usize,
     /// What rests on the commit that is under way.
     committing: Option<Resting>,

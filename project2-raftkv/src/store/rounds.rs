@@ -38,8 +38,8 @@ impl Store {
     }
 
     /// Applies what consensus has handed out, into the round's one batch of data. Writers need not wait for its commit: see
-    /// [`Peer::answer`](crate::peer::Peer::answer). What a command changes in the peer is told when the peer has changed,
-    /// and what is behind it in the log then or later.
+    /// [`Peer::answer`](crate::peer::Peer::answer). What an admin command changes in the peer is told when the peer
+    /// has changed, and what is behind it in the log then or later.
     fn apply_committed(&mut self) -> Result<()> {
         for task in mem::take(&mut self.round.apply) {
             let mut result = self.apply.apply(task, &mut self.data)?;
@@ -78,7 +78,8 @@ impl Store {
         Ok(())
     }
 
-    /// All of what was committed is answered. Those behind it need not wait for their own commit, up to the next command.
+    /// All of what was committed is answered. Those behind it need not wait for their own commit, up to the next
+    /// admin command.
     fn answer_writers(&mut self) {
         let writes =
             self.resting.applied.iter_mut().take_while(|result| result.outcomes.is_empty());

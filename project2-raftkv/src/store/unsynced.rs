@@ -1,9 +1,9 @@
 //! Rule R5: applied data does not lie unsynced for long.
 //!
 //! A sync writes all pages that have changed, and while it goes on nothing more is committed: whoever wants to read what
-//! was applied meanwhile waits, and so does what stands behind a change of a region. Stores that share a disk, as in a
-//! playground, would wait for each other if they synced in the same moment. So each has moments of its own, which its
-//! number spreads over the interval.
+//! was applied meanwhile waits, and so does what stands behind a change of a region, or a cut of its log. Stores that
+//! share a disk, as in a playground, would wait for each other if they synced in the same moment. So each has moments
+//! of its own, which its number spreads over the interval.
 
 use crate::peer::Micros;
 

@@ -61,7 +61,7 @@ pub(super) struct Replica<N: MembershipNode> {
     /// Changes of the region that are applied, and on their way to the disk: until they are there the peer does not know
     /// of them. Meanwhile it takes no snapshot and does not die, for both would speak of the region as it was.
     pub changing: u32,
-    /// How much of what is applied will be answered when its data is committed. Nothing behind it is answered before.
+    /// How many results are applied and not answered yet. Nothing behind them is answered before.
     pub unanswered: u32,
     /// Its own removal is applied: nothing that comes after it in the log is its business any more.
     pub removed: bool,

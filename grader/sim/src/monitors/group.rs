@@ -273,17 +273,20 @@ impl Group {
         let Some(index) = self.counted.take() else { return Ok(()) };
         let leader = &peers[&(node, region)];
         let term = leader.term_at(index);
-        // A peer whose last effects were cut off by a crash may hold more than it showed: benefit of doubt. One that was
-        // removed and has gone counts for a leader that does not know yet: without it, those of its majority that are left
-        // are still more than any majority of the others can do without.
+        let has = |peer: &Peer, durable: u64| {
+            peer.view.truncated.0 >= index || (durable >= index && peer.term_at(index) == term)
+        };
         let holds = |member: &&Member| {
             let here = peers.get(&(member.store, region));
-            let here = here.filter(|peer| !peer.known || peer.view.peer == member.peer);
-            let there = here.or_else(|| dead.get(&(member.store, region, member.peer)));
-            there.is_some_and(|peer| {
-                !peer.known
-                    || peer.view.truncated.0 >= index
-                    || (peer.view.persisted >= index && peer.term_at(index) == term)
+            // One whose last effects were cut off by a crash may hold more than it showed: benefit of doubt.
+            if let Some(peer) = here.filter(|peer| !peer.known || peer.view.peer == member.peer) {
+                return !peer.known || has(peer, peer.view.persisted);
+            }
+            // One that was removed and has gone counts for a leader that does not know yet, with what it had: whoever led
+            // the group when it was removed has the entry, too (5.4).
+            let gone = dead.get(&(member.store, region, member.peer));
+            gone.is_some_and(|peer| {
+                has(peer, if peer.known { peer.view.persisted } else { peer.view.last })
             })
         };
         for voters in [&leader.view.voters, &leader.view.outgoing] {

@@ -70,9 +70,14 @@ impl<'w, 'a> City<'w, 'a> {
         self.pd.borrow_mut().wish(key, wish);
     }
 
-    /// Waits until the first region has a leader that the scheduler knows.
+    /// Waits until the first region has a leader that the scheduler knows, and that has applied the mark of its term: before
+    /// that it rightly refuses changes.
     pub fn settle(&mut self) -> Outcome<NodeId> {
-        self.led(b"")
+        let leader = self.led(b"")?;
+        self.world.run_until(SECOND, |world| {
+            world.view(leader, REGION).is_some_and(|view| view.applied == view.last)
+        })?;
+        Ok(leader)
     }
 
     /// Waits until the region that has `key` has a leader that the scheduler knows.
