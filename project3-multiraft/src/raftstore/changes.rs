@@ -2,9 +2,9 @@
 //!
 //! An entry is *applied* in two steps. First it is executed into the batch that gathers for the data's next commit, and
 //! [`Apply`] knows the region as the entry leaves it; those who only wrote are answered, unless somebody before them in
-//! the log is not. When that batch is committed (synced, if a region has changed: R3), the peer learns of it: readers are let in,
-//! the region, the members, the parts of a split. In between the peer is what it was, like one whose disk is slow; what
-//! it proposes meanwhile is checked again when it is applied.
+//! the log is not. When that batch is committed (synced, if a region has changed: R3), the peer learns of it: readers are
+//! let in, the region, the members, the parts of a split. In between the peer is what it was, like one whose disk is slow;
+//! what it proposes meanwhile is checked again when it is applied.
 
 use bytes::Bytes;
 use proto::eraftpb::{ConfChange, HardState};

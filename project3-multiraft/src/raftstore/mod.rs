@@ -68,8 +68,8 @@
 //! - A peer id that died here never lives again: its tombstone remembers it.
 //! - Nothing acts on a change of a region before the commit that holds it is durable (R3): until `kv_written` says so, its
 //!   peer and its consensus node do not know of it. Meanwhile the region takes no snapshot, and does not die.
-//! - What rests on the data (readers, changed regions, cuts of the log and all behind them, the log's side of a birth or a death, jobs)
-//!   waits for the commit that holds it, and for all before that. Any other write rests on the log alone.
+//! - What rests on the data (readers, changed regions, cuts of the log and all behind them, the log's side of a birth or
+//!   a death, jobs) waits for the commit that holds it, and for all before that. Any other write rests on the log alone.
 //!
 //! # Left out
 //!

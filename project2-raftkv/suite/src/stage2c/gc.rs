@@ -60,8 +60,8 @@ fn a_dead_follower_fills_no_disk(run: &mut Run<'_, Cluster>) -> Outcome {
     world.finish()
 }
 
-/// Many clients write, roads and the disk of the data are slow, and the log is cut all the time. Nobody is deposed, so each write is done, and
-/// its client is told so. One who heard that another's entry took its place would write again, over whatever came between.
+/// Many clients write, roads and the disk of the data are slow, and the log is cut all the time. Nobody is deposed, so each write is
+/// done, and its client is told so. One who heard that another's entry took its place would write again, over whatever came between.
 ///
 /// Hint: `Peer::answer` takes whoever waits before an entry for one who has lost its place. Who may be answered while the proposer
 /// of a cut still waits?
@@ -89,7 +89,7 @@ fn a_cut_of_the_log_takes_nobodys_place(run: &mut Run<'_, Cluster>) -> Outcome {
         let end = world.ended(call);
         if end.and_then(CallEnd::result) != Some(&OpResult::Written) {
             return Err(Failure::broke(
-                "a write that is done was called off",
+                "the client of a write that is done was told something else",
                 format!(
                     "n{leader} leads, and nobody else ever did; client {client} wrote k{client}"
                 ),
