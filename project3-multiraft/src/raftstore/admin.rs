@@ -25,6 +25,7 @@ use raftkv::apply::{AdminExec, AdminScope, CompactLog, Compacted};
 use raftkv::peer_storage::{put_first, put_region};
 use raftkv::region;
 
+use super::death::remembered;
 use super::keys::is_boundary;
 
 /// What an applied command means for the peer.
@@ -51,6 +52,15 @@ pub enum Changed {
 pub struct RegionAdmin {
     /// Whose store this is: a peer whose own removal is applied is dead from that moment on.
     pub store_id: u64,
+}
+
+impl RegionAdmin {
+    /// This store's peer of the region. If there is none, its removal came before, and what an entry behind that would leave on
+    /// the disk is nobody's.
+    fn own(&self, region: &Region) -> Result<Peer, Refusal> {
+        let own = region.peers.iter().find(|peer| peer.store_id == self.store_id);
+        own.copied().ok_or_else(|| Refusal::Later("the peer was removed".into()))
+    }
 }
 
 /// The command that a log entry of this change carries, so that whoever applies it can tell what was meant.
@@ -268,10 +278,7 @@ impl AdminExec for RegionAdmin {
         scope: &mut AdminScope<'_>,
         request: &AdminRequest,
     ) -> Result<(AdminResponse, Option<Changed>), Refusal> {
-        if !scope.region.peers.iter().any(|peer| peer.store_id == self.store_id) {
-            // Its own removal came before: what this would leave on the disk is nobody's.
-            return Err(Refusal::Later("the peer was removed".into()));
-        }
+        self.own(scope.region)?;
         if request.cmd_type() == AdminCmdType::CompactLog {
             let (response, outcome) = CompactLog.execute(scope, request)?;
             return Ok((response, outcome.map(Changed::Compacted)));
@@ -285,8 +292,9 @@ impl AdminExec for RegionAdmin {
     /// Executes a change of members.
     ///
     /// You will need the entry's data, a [`ConfChange`], and its context, the command ([`conf_change`] put it there);
-    /// [`check_conf_ver`], [`with_change`] and `put_region`. A peer whose own removal is applied is a tombstone from this
-    /// entry on. An entry for nobody (node 0) was neutralised on its way, and does nothing.
+    /// [`check_conf_ver`], [`with_change`], `put_region`, `self.own` and `remembered`. A peer whose own removal is applied is a
+    /// tombstone from this entry on, which remembers who died: the power may go before `destroy` writes its own. An entry
+    /// for nobody (node 0) was neutralised on its way, and does nothing.
     fn conf_change(
         &mut self,
         scope: &mut AdminScope<'_>,
@@ -304,10 +312,12 @@ impl AdminExec for RegionAdmin {
         check_conf_ver(scope.region, named.as_ref())?;
         let request = command.admin_request.and_then(|admin| admin.change_peer);
         let request = request.ok_or_else(|| broken(&"no command in it"))?;
+        let me = self.own(scope.region)?;
         let after = with_change(scope.region, &request)?;
-        let own = |region: &Region| region.peers.iter().any(|p| p.store_id == self.store_id);
-        let state = if own(&after) { PeerState::Normal } else { PeerState::Tombstone };
-        put_region(scope.batch, &after, state);
+        match self.own(&after) {
+            Ok(_) => put_region(scope.batch, &after, PeerState::Normal),
+            Err(_) => put_region(scope.batch, &remembered(&after, me, None), PeerState::Tombstone),
+        }
         *scope.region = after.clone();
         let answer = ChangePeerResponse { region: Some(after.clone()) };
         let response =

@@ -74,7 +74,11 @@ pub(super) fn knows_members(tombstone: &Region) -> bool {
 
 /// What a tombstone remembers: the region as it was last known, the dead peer among its members, and the newest epoch that
 /// anybody has told of (as far as the members go). At an epoch that it was only told of it knows of no other member.
-fn remembered(region: &Region, me: proto::metapb::Peer, told: Option<RegionEpoch>) -> Region {
+pub(super) fn remembered(
+    region: &Region,
+    me: proto::metapb::Peer,
+    told: Option<RegionEpoch>,
+) -> Region {
     let mut tombstone = region.clone();
     if let Some(told) = told {
         // Not the version: a peer without data has no range, and must not seem to have one.

@@ -12,7 +12,8 @@
 //! - **promises in messages** (`promises`): one vote a term and node even over restarts; what was acknowledged is
 //!   still there after a crash;
 //! - **regions** (`regions`): on one store ranges do not overlap, nor do they in one version of the map anywhere; the newest
-//!   regions leave no gap, and at the end leaders cover all keys. A peer that was destroyed never lives again.
+//!   regions leave no gap, and at the end leaders cover all keys. A peer that was destroyed never lives again,
+//!   but for one whose death a crash has undone: it has all that it had, or it is gone.
 //!
 //! To look is cheap: a peer shows its log from the last entry that we know, with the term before it. If that still
 //! fits, Log Matching (checked entry by entry: an index and a term name one entry and one predecessor) says that
@@ -26,7 +27,7 @@ mod peer;
 mod promises;
 mod regions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::dialect::MessageInfo;
 use crate::cluster::protocol::{Inspected, Look, Micros, NodeId, RegionView, Role};
@@ -72,6 +73,10 @@ pub struct Monitors {
     promises: Promises,
     /// Peers that were destroyed, as they were: by node, region and peer.
     dead: BTreeMap<(NodeId, u64, u64), Peer>,
+    /// Those of them that died in the life that their node leads.
+    fresh: BTreeSet<(NodeId, u64, u64)>,
+    /// Those of them that died in its last life, which may have ended before that was durable. Its next look tells.
+    doubted: BTreeSet<(NodeId, u64, u64)>,
     map: regions::Newest,
 }
 
@@ -79,6 +84,7 @@ impl Monitors {
     /// A life of the node began: what is known of it is to be compared with what it finds on its disk.
     pub fn opened(&mut self, node: NodeId) {
         self.of(node).for_each(|peer| peer.known = false);
+        self.doubted.append(&mut take(&mut self.fresh, node));
     }
 
     /// The node's life ended. Effects that were not released never happened, so its last view may be wrong.
@@ -121,10 +127,13 @@ impl Monitors {
         coverage: &mut Coverage,
     ) -> Outcome<Seen> {
         let mut seen = Seen::default();
+        self.comes_back(node, shown);
         for region in &shown.removed {
             if let Some(peer) = self.peers.remove(&(node, *region)) {
                 coverage.hit(coverage::DESTROYED);
-                self.dead.insert((node, *region, peer.view.peer), peer);
+                let name = (node, *region, peer.view.peer);
+                self.fresh.insert(name);
+                self.dead.insert(name, peer);
             }
         }
         for view in &shown.regions {
@@ -151,6 +160,18 @@ impl Monitors {
             self.map.has_no_gap()?;
         }
         Ok(seen)
+    }
+
+    // The first look at a life: who died in the last one is gone for ever, or it is here as if nothing had been, since its
+    // death was not durable. Then it must have all that it had.
+    fn comes_back(&mut self, node: NodeId, shown: &Inspected) {
+        for name in take(&mut self.doubted, node) {
+            let (_, region, peer) = name;
+            if shown.regions.iter().any(|view| (view.region, view.peer) == (region, peer)) {
+                let was = self.dead.remove(&name).unwrap_or_default();
+                self.peers.insert((node, region), Peer { known: false, ..was });
+            }
+        }
     }
 
     // A peer that was destroyed has forgotten what it promised: it may not come back under its old name.
@@ -230,6 +251,13 @@ impl Monitors {
             self.views().filter(|(_, view)| view.role == Role::Leader).collect();
         regions::cover(&leaders)
     }
+}
+
+/// The names of a node's peers, out of these.
+fn take(names: &mut BTreeSet<(NodeId, u64, u64)>, node: NodeId) -> BTreeSet<(NodeId, u64, u64)> {
+    let mut taken = names.split_off(&(node, 0, 0));
+    names.append(&mut taken.split_off(&(node + 1, 0, 0)));
+    taken
 }
 
 /// `5@3`: the entry with index 5 of term 3.

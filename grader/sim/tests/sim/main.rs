@@ -78,6 +78,7 @@ fn main() -> ExitCode {
         one_peer_is_sane,
         a_vote_is_given_once_even_over_a_crash,
         acknowledged_and_durable_entries_survive,
+        the_dead_stay_dead,
         snapshots_and_compactions_are_no_violations,
         regions_do_not_overlap_and_leave_no_gap,
     ));

@@ -220,6 +220,18 @@ pub fn acknowledged_and_durable_entries_survive() {
     Watch::default().sees(follower(1, 3, &[1, 3, 3], 0)).crash(1).sees(follower(1, 4, &[1, 4], 0));
 }
 
+pub fn the_dead_stay_dead() {
+    let had = || follower(1, 3, &[1, 3], 1);
+    Watch::default().sees(had()).dies(1).breaks(had(), "lives again");
+    // The crash came before its death was durable: it is there as if nothing had been.
+    Watch::default().sees(had()).dies(1).crash(1).sees(had()).sees(follower(1, 4, &[1, 3], 2));
+    Watch::default().sees(had()).dies(1).crash(1).breaks(follower(1, 3, &[1], 1), "as durable");
+    // It was not there when its node began to live again: then it is gone for good.
+    let mut watch = Watch::default();
+    let other = RegionView { region: 2, range: None, ..had() };
+    watch.sees(had()).dies(1).crash(1).sees(other).breaks(had(), "lives again");
+}
+
 pub fn snapshots_and_compactions_are_no_violations() {
     let compacted = |node, truncated: (u64, u64), log: &[u64], commit: u64| {
         let mut view = follower(node, 3, log, commit);

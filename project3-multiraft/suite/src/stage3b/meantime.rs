@@ -251,7 +251,8 @@ fn a_dead_peer_leaves_no_promise(run: &mut Run<'_, Cluster>) -> Outcome {
 ///
 /// Hint: what does the region worker do first, if one piece of work waits and the next one need not?
 fn a_dead_parent_takes_nothing_of_its_child_along(run: &mut Run<'_, Cluster>) -> Outcome {
-    let mut setup = StoreConfig::new(3, 3).setup();
+    // A vote takes longer than usual to be written, so that an election must last longer, too.
+    let mut setup = StoreConfig { election_tick: 12, ..StoreConfig::new(3, 3) }.setup();
     setup.times.log_write = (150 * MS, 200 * MS);
     setup.times.region = (100, MS);
     let mut city = City::with(run, setup)?;
