@@ -52,7 +52,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), AnyError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = match command {
+        Command::Store(_) => raftkv::server::runtime()?,
+        _ => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+    };
     match command {
         Command::Playground(args) => {
             log_to_stderr(&args.log)?;

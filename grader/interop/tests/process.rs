@@ -3,22 +3,27 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use interop::binary;
 use tempfile::{NamedTempFile, TempDir};
 
-/// These arguments, and ports that the system picks where they name none.
-fn on_free_ports<'a>(args: &[&'a str]) -> Vec<&'a str> {
-    let mut args = args.to_vec();
+/// These arguments, and where they name no address, one that the next server does not get, whatever port the system picks: a
+/// server that was killed a moment ago has clients that still knock. [`interop::group`] takes none in 127.0.
+fn on_own_address(args: &[&str]) -> Vec<String> {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let host = 2 + TAKEN.fetch_add(1, Ordering::Relaxed) % 250;
+    let own = format!("127.0.{}.{host}:0", std::process::id() & 0xff);
+    let mut args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     for flag in ["--addr", "--pd-addr"] {
-        if !args.contains(&flag) {
-            args.extend([flag, "127.0.0.1:0"]);
+        if !args.iter().any(|arg| arg == flag) {
+            args.extend([flag.to_owned(), own.clone()]);
         }
     }
     args
 }
 
-/// A server that runs in a process of its own, on ports that the system picked.
+/// A server that runs in a process of its own, on an address of its own.
 pub struct Server {
     child: Child,
     said: NamedTempFile,
@@ -73,7 +78,7 @@ impl Server {
     ) -> Result<Server, (ExitStatus, String)> {
         let said = NamedTempFile::new().expect("there is room for a log");
         let mut child = Command::new(program)
-            .args(on_free_ports(args))
+            .args(on_own_address(args))
             .args(["--log", "warn"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
