@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   clients ──gRPC──> TikvService ─ RawApi ─ RaftStorage ──┐ inputs (bounded)       ┌──> log writer thread ──> raft.wal, raft.redb
-//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop thread: Store ─┼──> kv writer thread ───> kv.redb
+//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop: Store ────────┼──> kv writer thread ───> kv.redb
 //!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┴──> region worker thread ──> kv.redb
 //! ```
 //!
@@ -10,7 +10,8 @@
 //! - `group`: what is special about a fixed group: who its members are, how they know each other's disks, and what is done
 //!   about each effect of their store.
 //! - `inputs`: the way into the loop.
-//! - `driver`: the loop. Takes what has come, all of it, makes one round, has its effects carried out in order.
+//! - `driver`: the loop. Takes what has come, all of it, makes one round, has its effects carried out in order. It is a thread,
+//!   or a task where the runtime has one worker only.
 //! - `workers`: the log writer (everything that waits becomes one commit), and workers that do one thing after the other:
 //!   the kv writer (which lets the loop write what is small when nothing else is to be done), the region worker.
 //! - `transport`: to each other store a bounded queue and a connection of its own, so that a slow or dead one holds up

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   clients ──gRPC──> whatever stands on `RaftStorage` ────┐ inbox (bounded)        ┌──> log writer thread ──> raft.wal, raft.redb
-//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop thread: Store ─┼──> kv writer thread ───> kv.redb
+//!   stores ───gRPC──> StoreService ────────────────────────┴──> loop: Store ────────┼──> kv writer thread ───> kv.redb
 //!   stores <──gRPC── Transport: a queue and a stream a store <──────────────────────┼──> region worker thread ─> kv.redb
 //!   scheduler <──gRPC── Reports: heartbeats out, orders and ids in <────────────────┘
 //! ```
