@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         match_starts_from_nothing_in_each_leadership,
         an_answer_of_an_older_term_is_not_counted,
         answers_of_strangers_are_not_counted,
+        an_append_tells_what_is_committed,
         a_heartbeat_tells_each_what_it_can_believe,
         late_refusals_do_no_harm,
         a_follower_far_behind_is_brought_in_line,
@@ -160,6 +161,24 @@ fn answers_of_strangers_are_not_counted(run: &mut World) -> Outcome {
     expect::commit(&mut node, 2, "n1, n2 and n3 of five have stored 2@1")
 }
 
+/// An append carries the commit index, too (figure 2, leaderCommit): under load a follower applies what it has with the next append,
+/// and need not wait for a heartbeat.
+///
+/// Hint: `commit` in the message.
+fn an_append_tells_what_is_committed(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let (mut node, _) = leader(&lab, 3, 4)?;
+    let why = "all of its four entries are committed, and another one was proposed";
+    let sent = node.offer(b"some data")?;
+    for to in [2, 3] {
+        expect::some(&sent, &format!("an append of 5@1 to n{to} with commit 4"), why, |m| {
+            (m.msg_type(), m.to, m.commit) == (MessageType::MsgAppend, to, 4)
+                && m.entries.iter().any(|e| (e.index, e.term) == (5, 1))
+        })?;
+    }
+    Ok(())
+}
+
 /// A heartbeat carries the commit index, so that a follower learns of it when the append that said so was lost. But to
 /// each only as far as its log is known to agree: behind that it may have entries of another leader.
 ///
@@ -182,13 +201,15 @@ fn a_heartbeat_tells_each_what_it_can_believe(run: &mut World) -> Outcome {
 }
 
 /// A refusal names an entry of the other log and its term. Entries of larger terms cannot be in that log, so the leader goes back
-/// behind all of them at once, and no further: what it sends again costs time, too.
+/// behind all of them at once, and no further: what it sends again costs time, too. A refusal without a term (0) says the place only.
 ///
 /// Hint: `find_conflict_by_term` from the hint on, in the leader's own log; the next append goes behind what it returns.
 fn a_refused_leader_skips_what_the_other_log_cannot_have(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     let log = [1, 1, 1, 3, 3, 3, 5];
-    for (hint, base) in [((6, 2), (3, 1)), ((6, 4), (6, 3)), ((5, 3), (5, 3)), ((2, 1), (2, 1))] {
+    for (hint, base) in
+        [((6, 2), (3, 1)), ((6, 4), (6, 3)), ((5, 3), (5, 3)), ((2, 1), (2, 1)), ((5, 0), (5, 3))]
+    {
         let mut node = lab.node(Setup::new(1, 3).log(&log).term(5))?;
         node.campaign()?;
         node.tell(vote(3, 1, 6, true))?;

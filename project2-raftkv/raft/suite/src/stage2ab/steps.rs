@@ -15,6 +15,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         a_late_append_is_not_refused,
         an_append_of_what_is_there_changes_nothing,
         entries_stand_in_the_log_before_they_are_written,
+        what_is_not_written_yet_is_replaced_all_the_same,
         a_leader_has_an_entry_of_its_own_at_once,
         a_proposal_stands_in_the_log_at_once,
         a_new_leader_sends_its_entry_to_all,
@@ -87,6 +88,34 @@ fn entries_stand_in_the_log_before_they_are_written(run: &mut World) -> Outcome 
         only_say(&mut node, Input::Step(Message::encode_to_vec(&m).into()))?;
         let text = format!("ending its log with {}", notation::at(last.0, last.1));
         expect::status(&mut node, &text, &why, |s| (s.last_index, s.last_term) == last)?;
+    }
+    Ok(())
+}
+
+/// A conflict is a conflict wherever it lies: among entries that no Ready has handed out, or on their border with the disk. A
+/// leader follows the next one here faster than anything is written.
+///
+/// Hint: the unstable part keeps what comes before the conflict, and the term before its first entry is that entry's neighbour's.
+fn what_is_not_written_yet_is_replaced_all_the_same(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    // The log on disk; base and terms of two appends, the first of term 2, the second of term 3; the log afterwards.
+    type Append = ((u64, u64), &'static [u64]);
+    let rows: [(&[u64], Append, Append, &[u64]); 4] = [
+        (&[1, 1], ((2, 1), &[2, 2, 2]), ((3, 2), &[3]), &[1, 1, 2, 3]),
+        (&[1, 1], ((2, 1), &[2, 2, 2]), ((4, 2), &[3, 3]), &[1, 1, 2, 2, 3, 3]),
+        (&[1, 1, 1], ((1, 1), &[1, 2]), ((2, 1), &[3]), &[1, 1, 3]),
+        (&[], ((0, 0), &[1, 1, 2]), ((2, 1), &[3]), &[1, 1, 3]),
+    ];
+    for (log, first, second, after) in rows {
+        let mut node = lab.node(Setup::new(1, 3).log(log).term(1))?;
+        let mut why = format!("its log was {}", notation::log(log));
+        for (leader, (base, terms)) in [(2, first), (3, second)] {
+            let m = append(leader, 1, leader, base, entries(base.0 + 1, terms));
+            why = format!("{why}, it got {}", notation::message(&m));
+            only_say(&mut node, Input::Step(Message::encode_to_vec(&m).into()))?;
+        }
+        node.settle()?;
+        expect::log(&mut node, after, &why)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use proto::eraftpb::MessageType;
 use sim::failure::Outcome;
 use sim::harness::Test;
 
-use crate::mail::{self, Mail, message, refused};
+use crate::mail::{self, Mail, accepted, message, refused};
 use crate::notation;
 use crate::protocol::{Input, RaftNode};
 use crate::world::{Lab, Node, Puppets, Setup, World, expect};
@@ -150,10 +150,10 @@ fn a_leader_without_a_snapshot_waits_for_one(run: &mut World) -> Outcome {
     )
 }
 
-/// While a snapshot is under way to a follower, its answers to heartbeats, and late refusals, must not lead
-/// to another one: each would start the transfer anew, and it would never end.
+/// While a snapshot is under way to a follower, its answers to heartbeats, and late refusals and
+/// acknowledgements, must not lead to another one: each would start the transfer anew, and it would never end.
 ///
-/// Hint: a progress state for "snapshot sent"; it ends with a report or an acknowledgement.
+/// Hint: a progress state for "snapshot sent"; it ends with a report, or with an acknowledgement of what the snapshot has.
 fn one_snapshot_at_a_time(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     let (mut node, mut puppets) = leader(&lab)?;
@@ -162,6 +162,7 @@ fn one_snapshot_at_a_time(run: &mut World) -> Outcome {
         sent.extend(node.offer(b"some data")?);
         sent.extend(node.tell(message(MessageType::MsgHeartbeatResponse, 3, 1, 2))?);
         sent.extend(node.tell(refused(3, 1, 2, 10, (0, 0)))?);
+        sent.extend(node.tell(accepted(3, 1, 2, 0))?);
     }
     let seen = snapshots(&sent, 3);
     expect::that(
