@@ -226,18 +226,20 @@ fn a_deposed_leader_forgets_the_transfer(run: &mut World) -> Outcome {
     expect_works(&mut net, 1, why)
 }
 
-/// If the transferee is removed meanwhile, there is nobody to wait for: the leader goes on at once.
+/// If the transferee is removed meanwhile, there is nobody to wait for: the leader goes on at once. If somebody else is, it waits on.
 ///
 /// Hint: `apply_conf_change` knows who has a vote from now on.
 fn a_transferee_that_is_removed_ends_the_transfer(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
-    let (mut node, mut puppets) = leader(&lab, &[2, 3])?;
-    puppets.only(&[2]);
+    let (mut node, mut puppets) = leader(&lab, &[2, 3, 4])?;
+    puppets.only(&[2, 4]);
     let sent = node.offer(b"n3 has not got this")?;
     puppets.talk(&mut node, sent)?;
     node.transfer(3)?;
     let why = "n1 is handing over to n3, which is silent";
     expect_closed(&mut node, why)?;
+    node.impose(&remove(4))?;
+    expect_closed(&mut node, "n1 is handing over to n3, and n4 was removed")?;
     node.impose(&remove(3))?;
     expect_open(&mut node, "n1 was handing over to n3, which was removed")
 }
