@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Test<Parts>> {
         a_deposed_leader_grants_nothing,
         a_read_that_came_too_early_is_asked_for_again,
         a_later_answer_covers_earlier_questions,
+        an_answer_does_not_cover_later_questions,
         a_read_of_the_tail_gets_the_tail,
     )
 }
@@ -195,6 +196,27 @@ fn a_later_answer_covers_earlier_questions(run: &mut Tester<'_>) -> Outcome {
         "reads are stuck",
         "the second question was answered",
         &vec![(1, Told::Granted(1, 6)), (2, Told::Granted(1, 6))],
+        &granted,
+    )
+}
+
+/// Two groups of reads wait, and only the first question is answered. Whoever answered it may have followed another leader since,
+/// under which something was written that the second read must see.
+///
+/// Hint: each question has a number of its own.
+fn an_answer_does_not_cover_later_questions(run: &mut Tester<'_>) -> Outcome {
+    let mut bench = Bench::leader(run, 3)?;
+    bench.taken(read(1, header()))?.ok();
+    let first = Bench::contexts(&bench.settle()?.sent);
+    bench.taken(read(2, header()))?.ok();
+    bench.settle()?;
+    must(!first.is_empty(), "nobody was asked", "a read waits", "no heartbeat with a context")?;
+    bench.done(heard(2, 6, &first[first.len() - 1]))?;
+    let granted = bench.settle()?.told;
+    same(
+        "a read was granted by an older answer",
+        "of two questions the first was answered",
+        &vec![(1, Told::Granted(1, 6))],
         &granted,
     )
 }
