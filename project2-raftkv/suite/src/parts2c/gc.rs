@@ -79,11 +79,23 @@ fn a_dead_follower_is_given_up(run: &mut Tester<'_>) -> Outcome {
         "it is not cut",
     )?;
     let admin = by_bytes.map(|(_, admin)| admin).unwrap_or_default();
-    let index = AdminRequest::decode(&admin[..])
-        .ok()
-        .and_then(|admin| admin.compact_log)
-        .map_or(0, |compact| compact.compact_index);
-    same("the log grows under a dead follower", "the limit is 10 bytes; it is cut at", &26, &index)
+    let fact = "the limit is 10 bytes; it is cut at";
+    same("the log grows under a dead follower", fact, &26, &index_of(&admin))?;
+    let log = bench.read_log(7, 27, u64::MAX)?.unwrap_or_default();
+    let bytes: u64 = log.iter().map(|entry| entry.data.len() as u64).sum();
+    let once = bench.log_gc(1_000, bytes / 4 * 3, 26)?;
+    let admin = once.map(|(_, admin)| admin).unwrap_or_default();
+    same(
+        "a follower is given up too early",
+        "the log has once as many bytes as it may have, not twice; it is cut at",
+        &7,
+        &index_of(&admin),
+    )
+}
+
+fn index_of(admin: &[u8]) -> u64 {
+    let compact = AdminRequest::decode(admin).ok().and_then(|admin| admin.compact_log);
+    compact.map_or(0, |compact| compact.compact_index)
 }
 
 /// R4: the log is what brings back applied data that a power cut takes. Behind the last index that is durable in the data, nothing may
@@ -125,10 +137,10 @@ fn the_command_names_its_region_and_term(run: &mut Tester<'_>) -> Outcome {
     let (header, _) = bench.log_gc(10, u64::MAX / 4, 26)?.unwrap_or_default();
     let header = RaftRequestHeader::decode(&header[..]).unwrap_or_default();
     same(
-        "the command names another region or term",
-        "(region, term) is",
-        &(1, 6),
-        &(header.region_id, header.term),
+        "the command names another region, peer or term",
+        "(region, peer, term) is",
+        &(1, 1, 6),
+        &(header.region_id, header.peer.map_or(0, |peer| peer.id), header.term),
     )?;
     let epoch = header.region_epoch.map(|epoch| (epoch.conf_ver, epoch.version));
     same("the command names another epoch", "it is", &Some((1, 1)), &epoch)
