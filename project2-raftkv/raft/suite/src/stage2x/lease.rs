@@ -14,6 +14,7 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         a_lease_read_needs_no_round,
         a_lease_needs_an_entry_of_the_leaders_own_term,
         a_lease_ends_without_a_quorum,
+        a_lease_is_shorter_than_an_election_timeout,
     )
 }
 
@@ -105,4 +106,40 @@ fn a_lease_ends_without_a_quorum(run: &mut World) -> Outcome {
         "nobody has answered it for three election timeouts",
         format!("the read was released at {seen:?}"),
     )
+}
+
+/// A lease is worth having, so that it outlasts a few heartbeats that are lost; and it is over before a follower that has heard the
+/// last one can listen to a candidate, even if that follower's clock is a quarter faster and its next tick comes at once.
+///
+/// Hint: four fifths of one tick less than the election timeout, from when the heartbeat was sent.
+fn a_lease_is_shorter_than_an_election_timeout(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    for election_tick in [10, 20, 31] {
+        let mut puppets = Puppets::new(&[2, 3]);
+        let setup = Setup::new(1, 3).with(|c| c.election_tick = election_tick);
+        let mut node = awake(&lab, setup)?;
+        puppets.elect(&mut node)?;
+        puppets.beats(&mut node, 4)?;
+        puppets.only(&[]);
+        let mut last = 0;
+        for tick in 1..=2 * election_tick {
+            node.ticks(1)?;
+            if ask(&mut node, format!("read {tick}").as_bytes())?.is_some() {
+                last = tick;
+            }
+        }
+        let most = (election_tick - 1) * 4 / 5;
+        expect::that(
+            (election_tick / 2..most).contains(&last),
+            "a lease is too short, or too long",
+            format!(
+                "the election timeout is {election_tick} ticks, and all answered the last heartbeat"
+            ),
+            format!(
+                "it still released a read {last} ticks later; that should be at least {}, and less than {most}",
+                election_tick / 2
+            ),
+        )?;
+    }
+    Ok(())
 }

@@ -15,6 +15,9 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
         a_majority_of_pre_votes_starts_the_election,
         a_pre_vote_binds_nobody,
         a_pre_vote_is_refused_to_a_log_behind,
+        a_pre_vote_in_ones_own_term_follows_the_vote,
+        a_majority_of_refusals_ends_the_question,
+        a_late_answer_is_no_vote,
         a_pre_candidate_yields_to_a_leader,
         a_node_that_returns_does_not_depose_the_leader,
         a_group_with_pre_vote_elects_a_leader,
@@ -161,6 +164,79 @@ fn a_pre_vote_is_refused_to_a_log_behind(run: &mut World) -> Outcome {
         m.msg_type() == MessageType::MsgRequestPreVoteResponse && m.reject && m.term == 20
     })?;
     Ok(())
+}
+
+/// Somebody may ask for a term in which this node is already: it says yes if it would vote so in that term.
+///
+/// Hint: to whom it has given its vote; or to anybody, if it has given none and knows no leader.
+fn a_pre_vote_in_ones_own_term_follows_the_vote(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    for (voted, leader, expected) in
+        [(2, 0, true), (3, 0, false), (0, 0, true), (0, 3, false), (2, 3, true)]
+    {
+        let setup = Setup::new(1, 3).log(&[1]).term(5).vote(voted);
+        let mut node = lab.node(with_pre_vote(setup))?;
+        if leader > 0 {
+            node.tell(heartbeat(leader, 1, 5, 0))?;
+        }
+        let m = ask(2, 1, 5, (1, 1));
+        let why = format!(
+            "in term 5 it has voted for {} and follows {}, and it got {}",
+            notation::node(voted),
+            notation::node(leader),
+            notation::message(&m)
+        );
+        let sent = node.tell(m)?;
+        let granted = sent
+            .iter()
+            .any(|m| m.kind() == MessageType::MsgRequestPreVoteResponse && !m.msg.reject);
+        let should = if expected { "granted" } else { "refused" };
+        expect::that(
+            granted == expected,
+            format!("the pre-vote should have been {should}"),
+            why,
+            crate::mail::show_all(&sent),
+        )?;
+    }
+    Ok(())
+}
+
+/// When a majority has said no, there is nothing to wait for: the pre-candidate is a follower again, in its own term.
+///
+/// Hint: count the refusals, too.
+fn a_majority_of_refusals_ends_the_question(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(with_pre_vote(Setup::new(1, 5).log(&[1]).term(2)))?;
+    node.campaign()?;
+    for (from, role) in [(2, Role::PreCandidate), (3, Role::PreCandidate), (4, Role::Follower)] {
+        node.tell(pre_vote(from, 1, 2, false))?;
+        let why = format!("of five members, those from n2 to n{from} have refused their pre-vote");
+        expect::role(&mut node, role, 2, &why)?;
+    }
+    Ok(())
+}
+
+/// The real election has begun, and more answers to the question before it come in. They are no votes: whoever gave one may
+/// vote otherwise.
+///
+/// Hint: in which role does an answer to which question count?
+fn a_late_answer_is_no_vote(run: &mut World) -> Outcome {
+    let lab = Lab::new(run);
+    let mut node = lab.node(with_pre_vote(Setup::new(1, 5).log(&[1]).term(2)))?;
+    node.campaign()?;
+    for from in [2, 3] {
+        node.tell(pre_vote(from, 1, 3, true))?;
+    }
+    expect::role(&mut node, Role::Candidate, 3, "n2 and n3 said yes to the pre-vote")?;
+    for (from, granted) in [(4, true), (5, true), (2, false), (3, false)] {
+        node.tell(pre_vote(from, 1, 3, granted))?;
+    }
+    let why = "late answers to its pre-vote came in: yes from n4 and n5, no from n2 and n3; nobody has voted";
+    expect::role(&mut node, Role::Candidate, 3, why)?;
+    for from in [2, 3] {
+        node.tell(vote(from, 1, 3, true))?;
+    }
+    expect::role(&mut node, Role::Leader, 3, &format!("{why} but n2 and n3, with yes"))
 }
 
 /// A pre-candidate that hears from a leader of its own term was wrong about it, and follows.
