@@ -57,7 +57,7 @@ pub struct RegionAdmin {
 impl RegionAdmin {
     /// This store's peer of the region. If there is none, its removal came before, and what an entry behind that would leave on
     /// the disk is nobody's.
-    fn own(&self, region: &Region) -> Result<Peer, Refusal> {
+    fn own(self, region: &Region) -> Result<Peer, Refusal> {
         let own = region.peers.iter().find(|peer| peer.store_id == self.store_id);
         own.copied().ok_or_else(|| Refusal::Later("the peer was removed".into()))
     }

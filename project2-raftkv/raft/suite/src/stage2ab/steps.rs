@@ -25,6 +25,9 @@ pub(super) fn tests() -> Vec<Test<RaftNode>> {
 /// A log, the entry that an append goes behind, the terms of the append's entries, and how the log ends then.
 type Row = (&'static [u64], (u64, u64), &'static [u64], (u64, u64));
 
+/// The entry that an append goes behind, and the terms of the append's entries.
+type Append = ((u64, u64), &'static [u64]);
+
 /// Says it, and takes no Ready.
 fn only_say(node: &mut Node, input: Input) -> Outcome {
     node.order(input).map(drop)
@@ -99,7 +102,6 @@ fn entries_stand_in_the_log_before_they_are_written(run: &mut World) -> Outcome 
 fn what_is_not_written_yet_is_replaced_all_the_same(run: &mut World) -> Outcome {
     let lab = Lab::new(run);
     // The log on disk; base and terms of two appends, the first of term 2, the second of term 3; the log afterwards.
-    type Append = ((u64, u64), &'static [u64]);
     let rows: [(&[u64], Append, Append, &[u64]); 4] = [
         (&[1, 1], ((2, 1), &[2, 2, 2]), ((3, 2), &[3]), &[1, 1, 2, 3]),
         (&[1, 1], ((2, 1), &[2, 2, 2]), ((4, 2), &[3, 3]), &[1, 1, 2, 2, 3, 3]),
