@@ -292,7 +292,14 @@ fn a_move_must_be_worth_it(run: &mut World) -> Outcome {
             )?;
         }
     }
-    Ok(())
+    // The emptiest store has a peer of it; what counts is the one that it would move to.
+    let settings = Settings { max_replicas: 2, ..regions(1) };
+    let mut pd = opened(run, settings, &[(1, 100), (2, 70), (3, 5)])?;
+    pd.beat(&region(20, &[1, 3]).of(30))?;
+    expect_rest(
+        &mut pd,
+        "sizes 130, 70 and 35, of which the last has a peer of it; 60 is not more than 2 * 30",
+    )
 }
 
 /// What is under way counts as done: else each tick would find the same store the emptiest, and fill it far beyond the

@@ -382,7 +382,12 @@ fn a_store_is_given_no_more_than_its_limit(run: &mut World) -> Outcome {
         for (nth, shape) in regions.iter().enumerate() {
             // The first five from s1, the others from s2: what s4 has no room for must not cost s2 anything.
             let from = if nth < 5 { 1 } else { 2 };
-            *given += usize::from(pd.plan(shape.id, vec![Change::Move(from, 4)])?.is_ok());
+            let taken = pd.plan(shape.id, vec![Change::Move(from, 4)])?.is_ok();
+            *given += usize::from(taken);
+            if minute == 0 && from == 2 {
+                let what = || "whether s4, which has no room for more from s1, has some for s2's";
+                expect_eq(|| what().into(), &false, &taken)?;
+            }
         }
         if minute == 0 {
             let other = pd.plan(29, vec![Change::Move(2, 5)])?;

@@ -13,6 +13,7 @@ pub(super) fn tests() -> Vec<Test<Scheduler>> {
     sim::tests!("replicas.rs":
         a_missing_replica_is_made_up,
         an_extra_replica_is_removed,
+        an_extra_replica_on_a_lost_store_is_not_replaced,
         a_lost_store_is_replaced,
         a_store_that_was_silent_for_a_while_is_not_replaced,
         a_leaving_store_is_drained,
@@ -67,13 +68,39 @@ fn a_missing_replica_is_made_up(run: &mut World) -> Outcome {
 }
 
 /// A region with more voters than `max_replicas` loses one, and not its leader as long as there is another. If the leader's
-/// store is to be emptied, the leader hands over first.
+/// store is to be emptied, the leader hands over first. One that is down, or behind, goes before those that are well.
 fn an_extra_replica_is_removed(run: &mut World) -> Outcome {
     let mut pd = opened(run, 4)?;
-    let mut fake = fake(4, eight(&[1, 2, 3, 4]));
+    let mut healthy = fake(4, eight(&[1, 2, 3, 4]));
+    healthy.settle(&mut pd, 10, 200)?;
+    expect_eq(|| "the number of peers of region 8".into(), &3, &stores_of(&healthy, 8).len())?;
+    expect_eq(|| "the leader's store".into(), &1, &healthy.regions[&8].leader_store())?;
+    let sick = [
+        (Shape { down: vec![2], ..eight(&[1, 2, 3, 4]) }, "its peer on store 2 was down"),
+        (Shape { pending: vec![2], ..eight(&[1, 2, 3, 4]) }, "its peer on store 2 was behind"),
+    ];
+    for (shape, why) in sick {
+        let mut pd = opened(run, 4)?;
+        let mut fake = fake(4, shape);
+        fake.settle(&mut pd, 10, 200)?;
+        expect_stores(&fake, 8, &[1, 3, 4], why)?;
+    }
+    Ok(())
+}
+
+/// A region has an extra replica, and just that one is on a store that was lost. It is removed, and not built anew first.
+fn an_extra_replica_on_a_lost_store_is_not_replaced(run: &mut World) -> Outcome {
+    let mut pd = opened(run, 5)?;
+    let mut fake = fake(5, eight(&[1, 2, 3]));
+    fake.kill(4);
+    for _ in 0..620 {
+        fake.second(&mut pd)?;
+    }
+    fake.regions.insert(8, eight(&[1, 2, 3, 4]).at(3, 6));
+    fake.report_all();
     fake.settle(&mut pd, 10, 200)?;
-    expect_eq(|| "the number of peers of region 8".into(), &3, &stores_of(&fake, 8).len())?;
-    expect_eq(|| "the leader's store".into(), &1, &fake.regions[&8].leader_store())
+    expect_stores(&fake, 8, &[1, 2, 3], "it had a fourth peer on store 4, which is lost")?;
+    expect_eq(|| "peers that were added meanwhile".into(), &0, &fake.added)
 }
 
 /// The peers of a store that has been silent for longer than `max_store_down_time` are built anew elsewhere: on a new
@@ -148,8 +175,8 @@ fn a_leaving_store_is_drained(run: &mut World) -> Outcome {
     expect_eq(|| "store 1's state".into(), &proto::metapb::StoreState::Tombstone, &state)
 }
 
-/// An operator that ended half-way leaves a learner behind. If voters are missing it is promoted, if they are not it is
-/// removed.
+/// An operator that ended half-way leaves a learner behind. If voters are missing it is promoted, as soon as it is neither down nor
+/// behind; if they are not it is removed.
 fn a_learner_that_was_left_over_is_not_forgotten(run: &mut World) -> Outcome {
     for (stores, wanted) in [(&[1, 2, 3][..], &[1, 2, 3][..]), (&[1, 2], &[1, 2, 4])] {
         let mut pd = opened(run, 4)?;
@@ -163,6 +190,18 @@ fn a_learner_that_was_left_over_is_not_forgotten(run: &mut World) -> Outcome {
         )?;
         let learners = fake.regions[&8].peers.iter().filter(|peer| peer.role != 0).count();
         expect_eq(|| "learners that are left".into(), &0, &learners)?;
+    }
+    let shape = || eight(&[1, 2]).with_learner(4, 900);
+    for shape in [Shape { pending: vec![4], ..shape() }, Shape { down: vec![4], ..shape() }] {
+        let mut pd = opened(run, 4)?;
+        let mut fake = fake(4, shape);
+        for _ in 0..20 {
+            fake.second(&mut pd)?;
+        }
+        let peers = &fake.regions[&8].peers;
+        let learner = peers.iter().any(|peer| peer.store_id == 4 && peer.role != 0);
+        let what = || "whether a learner that is down or behind is a learner still".to_owned();
+        expect_eq(what, &true, &learner)?;
     }
     Ok(())
 }

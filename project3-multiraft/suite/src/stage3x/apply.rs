@@ -44,7 +44,8 @@ fn one_change_needs_no_second_half(run: &mut World) -> Outcome {
     )
 }
 
-/// Whoever was to take over and loses its vote will not: the leader takes proposals again, at once.
+/// Whoever was to take over and loses its vote will not: the leader takes proposals again, at once. If others change, it goes on
+/// handing over.
 ///
 /// Hint: as in stage 3A.
 fn a_transferee_that_loses_its_vote_is_none(run: &mut World) -> Outcome {
@@ -57,6 +58,8 @@ fn a_transferee_that_loses_its_vote_is_none(run: &mut World) -> Outcome {
             &mut node,
             "n1 leads {n1 n2 n3}, and hands over to n2, which lacks an entry",
         )?;
+        node.impose(&joint(ConfChangeTransition::Auto, &[add_learner(4)]))?;
+        expect_closed(&mut node, "n1 hands over to n2, and n4 was made a learner")?;
         node.impose(&joint(ConfChangeTransition::Auto, &[change]))?;
         expect_open(&mut node, "n1 was handing over to n2, which has no vote any more")?;
     }

@@ -157,13 +157,16 @@ fn a_leader_without_one_half_steps_down(run: &mut World) -> Outcome {
             let mut node = lab.node(setup)?;
             puppets.elect(&mut node)?;
             puppets.beats(&mut node, 5)?;
+            let term = node.status()?.term;
             puppets.only(&answering);
             puppets.beats(&mut node, 30)?;
             let why = format!(
                 "the new half is {new:?}, the old one {old:?}; n1 led, and for three election timeouts only {answering:?} answered"
             );
             let what = if stays { "a leader still" } else { "without leadership" };
-            expect::status(&mut node, what, &why, |s| (s.role == Role::Leader) == stays)?;
+            expect::status(&mut node, what, &why, |s| {
+                (s.role == Role::Leader && s.term == term) == stays
+            })?;
         }
     }
     Ok(())

@@ -31,7 +31,10 @@ fn a_forwarded_move_is_taken(run: &mut World) -> Outcome {
     let why = "n2 passed on: x, the move to {n1 n4 n5}, y; and nothing speaks against it";
     expect_changes(&mut node, &[Change::Many(the_move())], why)?;
     let _ = node.propose_change(&add(6))?;
-    let why = format!("{why}; then, before anybody had it, n1 was asked for `add n6`");
+    let asked = format!("{why}; then, before anybody had it, n1 was asked for `add n6`");
+    expect_changes(&mut node, &[Change::Many(the_move())], &asked)?;
+    node.deliver(&forward(3, 1, vec![change_entry(0, 0, &add(7))]).into())?;
+    let why = format!("{why}; then, before anybody had it, n3 passed on `add n7`");
     expect_changes(&mut node, &[Change::Many(the_move())], &why)
 }
 
