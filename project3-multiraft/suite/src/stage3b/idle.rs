@@ -14,6 +14,7 @@ use super::pd::Wish;
 pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("idle.rs":
         idle_regions_are_silent,
+        a_region_at_work_does_not_sleep,
         a_sleeping_region_serves_at_once,
         a_dead_leader_wakes_its_regions,
     )
@@ -49,6 +50,29 @@ fn idle_regions_are_silent(run: &mut Run<'_, Cluster>) -> Outcome {
         );
     }
     city.expect(b"a", Some(b"1"))?;
+    city.finish()
+}
+
+/// A write every 300 ms is work: a region sleeps when nothing has happened for `sleep_ticks`, half a second here. One that dozed off
+/// between two writes would be woken again and again, and has no lease when it is.
+///
+/// Hint: what must have been so, and for how long, before the leader asks the others to sleep?
+fn a_region_at_work_does_not_sleep(run: &mut Run<'_, Cluster>) -> Outcome {
+    let mut city = asleep(run)?;
+    city.put(b"a", b"2")?;
+    let mut sent = 0;
+    for number in 0..10u8 {
+        sent += messages(&mut city, 300_000)?;
+        city.put(b"a", &[number])?;
+    }
+    // Two heartbeats and two answers every 50 ms, without the writes.
+    if sent < 150 {
+        return broke(
+            "a region sleeps that has something to do",
+            "something was written every 300 ms, for three seconds, and it may sleep after 500",
+            format!("in between {sent} messages were delivered: heartbeats alone are 240"),
+        );
+    }
     city.finish()
 }
 

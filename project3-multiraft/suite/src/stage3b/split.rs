@@ -31,6 +31,8 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
         halves_are_found_after_a_crash,
         a_power_cut_at_any_point_of_a_split_loses_nothing,
         a_region_that_has_grown_is_cut,
+        a_region_is_cut_near_its_middle,
+        what_lies_at_the_start_of_a_region_is_no_place_to_cut,
         a_split_while_the_network_is_in_two,
     )
 }
@@ -418,6 +420,59 @@ fn a_power_cut_at_any_point_of_a_split_loses_nothing(run: &mut Run<'_, Cluster>)
         .clients(2, 6)
         .length(3 * SECOND)
         .sweep(run, 8)
+}
+
+/// A region between two others has grown. It is cut once, so that about half of it is in either part.
+///
+/// Hint: half of the weight of its heaviest column family, and a boundary that is truly inside.
+fn a_region_is_cut_near_its_middle(run: &mut Run<'_, Cluster>) -> Outcome {
+    let config = StoreConfig { split_bytes: 3_500, ..StoreConfig::new(1, 1) };
+    let mut city = City::new(run, &config)?;
+    city.settle()?;
+    city.make(b"", Wish::Split(b"b".to_vec()))?;
+    city.make(b"x", Wish::Split(b"x".to_vec()))?;
+    let key = |number: u64| format!("key{number:02}").into_bytes();
+    for number in 0..40 {
+        city.put(&key(number), &[b'v'; 100])?;
+    }
+    city.world.run_for(10 * SECOND)?;
+    let first = city.region(&key(0)).id;
+    let left = (0..40).filter(|&number| city.region(&key(number)).id == first).count();
+    if !(12..=28).contains(&left) {
+        return broke(
+            "a region is not cut near its middle",
+            "between two others, it has 40 keys of the same weight, 4000 bytes and more; the limit is 3500",
+            format!("{left} of them are in the same region as the first"),
+        );
+    }
+    city.expect(&key(0), Some(&[b'v'; 100]))?;
+    city.expect(&key(39), Some(&[b'v'; 100]))?;
+    city.finish()
+}
+
+/// A region begins with a key that is heavier than all others. A cut at its very start would cut off nothing: it is made behind it.
+///
+/// Hint: go on to the next boundary.
+fn what_lies_at_the_start_of_a_region_is_no_place_to_cut(run: &mut Run<'_, Cluster>) -> Outcome {
+    let config = StoreConfig { split_bytes: 3_500, ..StoreConfig::new(1, 1) };
+    let mut city = City::new(run, &config)?;
+    city.settle()?;
+    city.make(b"k", Wish::Split(b"k".to_vec()))?;
+    city.put(b"k", &[b'v'; 3_000])?;
+    for key in [b"l", b"m", b"n"] {
+        city.put(key, &[b'v'; 300])?;
+    }
+    city.world.run_for(10 * SECOND)?;
+    if city.region(b"k").id == city.region(b"n").id {
+        return broke(
+            "a region is not cut because it begins with a heavy key",
+            "its first key, which it begins at, has 3000 bytes, and three more have 300 each; the limit is 3500",
+            "the first and the last one are still in one region",
+        );
+    }
+    city.expect(b"k", Some(&[b'v'; 3_000]))?;
+    city.expect(b"n", Some(&[b'v'; 300]))?;
+    city.finish()
 }
 
 /// A region that has grown beyond the limit is measured and cut near its middle, again and again.
