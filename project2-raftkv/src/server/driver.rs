@@ -73,8 +73,8 @@ pub fn runtime() -> Result<Runtime> {
 ///
 /// The loop has a thread of its own, unless the runtime has one only: then it is a task among those of the sockets. Each message
 /// would wake the other thread otherwise, about six times a write. On two cores, which three stores and their clients share, that
-/// takes a tenth of one client's time, and a sixth of what 64 clients get done. A round waits for nothing but room in the queue of
-/// a disk's thread.
+/// takes a tenth of one client's time, and a sixth of what 64 clients get done. A round waits for nothing but room in
+/// the queue of a disk's thread, and writes by itself only what needs no fsync.
 ///
 /// # Errors
 /// The thread cannot be started.

@@ -2,7 +2,7 @@
 
 use sim::cluster::faults::{Cut, Fault, Who};
 use sim::cluster::protocol::Cluster;
-use sim::cluster::setup::SECOND;
+use sim::cluster::setup::{MS, SECOND};
 use sim::coverage;
 use sim::failure::Outcome;
 use sim::harness::{Run, Test};
@@ -62,7 +62,7 @@ fn a_region_at_work_does_not_sleep(run: &mut Run<'_, Cluster>) -> Outcome {
     city.put(b"a", b"2")?;
     let mut sent = 0;
     for number in 0..10u8 {
-        sent += messages(&mut city, 300_000)?;
+        sent += messages(&mut city, 300 * MS)?;
         city.put(b"a", &[number])?;
     }
     // Heartbeats and their answers every 50 ms, 240 messages, and what the writes cost. One that dozes off sends 200 in all.
