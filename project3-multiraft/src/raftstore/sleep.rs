@@ -130,7 +130,7 @@ impl<N: MembershipNode> MultiStore<N> {
         // END SOLUTION
     }
 
-    /// Somebody asks for sleep, agrees to it, or ends it.
+    /// Somebody asks for sleep, or agrees to it.
     pub(super) fn hear_sleep(&mut self, message: &RaftMessage) {
         // BEGIN SOLUTION 3B.sleep
         let kind = message.extra_msg.as_ref().map(ExtraMessage::r#type);
@@ -155,7 +155,6 @@ impl<N: MembershipNode> MultiStore<N> {
                     self.sleep_if_agreed(region);
                 }
             }
-            Some(ExtraMessageType::MsgRegionWakeUp) => self.wake(region),
             _ => {}
         }
         // END SOLUTION

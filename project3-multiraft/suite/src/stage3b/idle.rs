@@ -7,7 +7,7 @@ use sim::coverage;
 use sim::failure::Outcome;
 use sim::harness::{Run, Test};
 
-use super::city::{City, broke};
+use super::city::{City, REGION, broke};
 use super::config::StoreConfig;
 use super::pd::Wish;
 
@@ -15,6 +15,7 @@ pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("idle.rs":
         idle_regions_are_silent,
         a_region_at_work_does_not_sleep,
+        a_region_waits_for_its_slowest_member,
         a_sleeping_region_serves_at_once,
         a_dead_leader_wakes_its_regions,
     )
@@ -73,6 +74,44 @@ fn a_region_at_work_does_not_sleep(run: &mut Run<'_, Cluster>) -> Outcome {
             format!("in between {sent} messages were delivered: heartbeats alone are 240"),
         );
     }
+    city.finish()
+}
+
+/// A member has the whole log, and has applied only a part of it: its disk is slow. It does not agree to sleep before it has done
+/// all, however often it is asked; and while one does not agree, nobody sleeps.
+///
+/// Hint: what does a follower look at before it agrees? It is not enough that the question comes from its leader.
+fn a_region_waits_for_its_slowest_member(run: &mut Run<'_, Cluster>) -> Outcome {
+    let config = StoreConfig { sleep_ticks: 10, heartbeat_ticks: 20, ..StoreConfig::new(3, 3) };
+    let mut setup = config.setup();
+    setup.times.apply = (100 * MS, 120 * MS);
+    let mut city = City::with(run, setup)?;
+    city.make(b"", Wish::Lead(1))?;
+    city.put(b"a", b"1")?;
+    // Ten seconds for a commit of the data on this store.
+    let slow = city.world.fault(Fault::SlowDisk(Who::Node(3), 100), None)?;
+    city.put(b"a", b"2")?;
+    city.world.run_for(3 * SECOND)?;
+    let behind = city.view(3, REGION).is_some_and(|view| view.applied < view.last);
+    let sent = messages(&mut city, 3 * SECOND)?;
+    if behind && sent < 200 {
+        return broke(
+            "a region sleeps although one of its members is behind",
+            "n3 has the whole log of region 1, and has not applied all of it: its disk takes ten seconds",
+            format!("in three seconds {sent} messages were delivered: heartbeats alone are 240"),
+        );
+    }
+    city.world.heal(slow)?;
+    city.world.run_for(15 * SECOND)?;
+    let sent = messages(&mut city, 5 * SECOND)?;
+    if sent > 200 {
+        return broke(
+            "idle regions do not go to sleep",
+            "the slowest of their members has caught up, and nothing has happened for seconds",
+            format!("in the next five, {sent} messages were delivered"),
+        );
+    }
+    city.expect(b"a", Some(b"2"))?;
     city.finish()
 }
 

@@ -16,6 +16,7 @@ use super::pd::Wish;
 pub(super) fn tests() -> Vec<Test<Cluster>> {
     sim::tests!("meantime.rs":
         a_late_snapshot_does_not_lie_over_a_neighbour,
+        a_snapshot_waits_for_no_other_range,
         a_peer_whose_snapshot_is_being_installed_dies_later,
         a_peer_whose_region_is_changing_dies_later,
         slow_work_waits_for_the_data_that_it_rests_on,
@@ -94,6 +95,46 @@ fn a_late_snapshot_does_not_lie_over_a_neighbour(run: &mut Run<'_, Cluster>) -> 
     city.world.heal(slow)?;
     filled(&mut city, b"x", 4)?;
     city.expect(b"a", Some(b"2"))?;
+    city.expect(b"x", Some(b"1"))?;
+    city.finish()
+}
+
+/// A store gets two regions at once, side by side. An installation takes two seconds; the other snapshot that comes meanwhile
+/// lies elsewhere, and is let in. Sent in vain, it would come again when its sender has lost patience, after twenty: a store that is to
+/// hold a thousand regions would get them one by one.
+///
+/// Hint: a claim is in the way of what it overlaps.
+fn a_snapshot_waits_for_no_other_range(run: &mut Run<'_, Cluster>) -> Outcome {
+    let config = StoreConfig { snapshot_patience: 400, ..StoreConfig::new(4, 3) };
+    let mut setup = config.setup();
+    setup.times.region = (100 * MS, 110 * MS);
+    let mut city = City::with(run, setup)?;
+    city.settle()?;
+    city.put(b"a", b"1")?;
+    city.put(b"x", b"1")?;
+    city.make(b"", Wish::Split(b"k".to_vec()))?;
+    city.led(b"a")?;
+    city.led(b"x")?;
+    let slow = city.world.fault(Fault::SlowDisk(Who::Node(4), 20), None)?;
+    city.wish(b"a", Wish::Add(4));
+    city.wish(b"x", Wish::Add(4));
+    let regions = [city.region(b"a").id, city.region(b"x").id];
+    let there = |world: &World<'_, '_>| {
+        regions.iter().all(|&region| world.view(4, region).is_some_and(|view| view.range.is_some()))
+    };
+    if !city.world.run_until(12 * SECOND, there)? {
+        return broke(
+            "a snapshot was not let in because of another one that is not in its way",
+            "two regions, side by side, were to be filled on n4, where an installation takes two seconds",
+            format!(
+                "twelve seconds later n4 shows {:?} and {:?}",
+                city.view(4, regions[0]),
+                city.view(4, regions[1])
+            ),
+        );
+    }
+    city.world.heal(slow)?;
+    city.expect(b"a", Some(b"1"))?;
     city.expect(b"x", Some(b"1"))?;
     city.finish()
 }

@@ -81,7 +81,29 @@ fn a_change_is_in_the_region(run: &mut Run<'_, Cluster>) -> Outcome {
         );
     }
     city.put(b"a", b"1")?;
-    city.expect(b"a", Some(b"1"))
+    city.expect(b"a", Some(b"1"))?;
+    // The last thing here: of two voters one is on a store that does not exist.
+    let voter = Peer { id: 41, store_id: 8, ..Default::default() };
+    let named = learner(voter.id, voter.store_id);
+    let command = change_command(city.header(b"", leader), ConfChangeType::AddNode, named);
+    let said = city.command(leader, &command)?;
+    let Said::Done(response) = &said else {
+        return broke(
+            "a change of members is not carried out",
+            "a voter, peer 41 on store 8, was added to a region with one voter and a learner",
+            format!("the answer was {said:?}"),
+        );
+    };
+    let region =
+        response.admin_response.as_ref().and_then(|a| a.change_peer.as_ref()?.region.as_ref());
+    if region.is_none_or(|region| !region.peers.contains(&voter)) {
+        return broke(
+            "a peer is not added as what the change says",
+            "AddNode adds a voter, whatever role the request's peer names",
+            format!("the answer's region must have {voter:?}, and is {region:?}"),
+        );
+    }
+    Ok(())
 }
 
 /// A change that finds things as it wants them, or that makes no sense, is refused, and raises nothing: an epoch that moves

@@ -195,7 +195,8 @@ fn a_rollback_does_not_bury_a_commit(run: &mut World) -> Outcome {
     Ok(())
 }
 
-/// An async-commit transaction may commit at the very timestamp at which another was rolled back on its key. Its lock is told.
+/// An async-commit transaction may commit at the very timestamp at which another was rolled back on its key. Its lock is told, so
+/// that its commit does not bury the rollback.
 fn a_rollback_tells_the_lock_that_may_meet_it(run: &mut World) -> Outcome {
     let mut store = Store::in_memory(run)?;
     let lock =
@@ -204,6 +205,9 @@ fn a_rollback_tells_the_lock_that_may_meet_it(run: &mut World) -> Outcome {
     succeed(&mut store, 20, &[b"k"])?;
     let response = store.call(&commit(10, 20, &[b"k"]))?;
     expect_ok("a commit at 20", &response.error)?;
+    let write = Write { overlapped: true, ..Write::put(10, b"v") };
+    let right = [Row::Write(b"k".to_vec(), 20, write)];
+    expect_rows(&mut store, "20 was rolled back, then 10 committed at 20", &right)?;
     let response = store.call(&prewrite(20, &[put(b"k", b"late")]))?;
     if response.errors.is_empty() {
         let what = "20 was rolled back, then 10 committed at 20";
