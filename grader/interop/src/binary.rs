@@ -1,5 +1,5 @@
 //! The real binaries. Cargo tells a test where its own package's are, but not another's, so that whoever wants one first
-//! asks cargo to build it.
+//! asks cargo to build it; unless `TINYKV_BINARIES` says that it was built a moment ago, as `cargo test --workspace` does.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// The packages whose binaries are asked for.
 const PACKAGES: [&str; 4] = ["standalone", "raftkv", "multiraft", "txn"];
+
+/// If set, binaries without features of their own are those that lie beside this program's folder, and are not built again. For
+/// whoever has just built the whole workspace: one binary by itself has other features, and takes a minute more.
+const FRESH: &str = "TINYKV_BINARIES";
 
 /// The path of the binary `name` of the package of that name, built in the profile of whoever asks.
 pub fn build(name: &'static str) -> PathBuf {
@@ -28,6 +32,9 @@ pub fn build_with(package: &str, name: &'static str, features: &[&str]) -> PathB
 }
 
 fn cargo_build(package: &str, name: &str, features: &[&str]) -> PathBuf {
+    if features.is_empty() && std::env::var_os(FRESH).is_some() {
+        return beside(name);
+    }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--bin", name, "--message-format", "json-render-diagnostics"]);
     // Whichever is built, all are named: so that what they share has more often the same features, and is compiled once.
@@ -49,4 +56,17 @@ fn cargo_build(package: &str, name: &str, features: &[&str]) -> PathBuf {
         message["executable"].as_str().map(PathBuf::from)
     });
     executable.expect("cargo says where the binary is")
+}
+
+/// Where cargo has put the binary `name` when it built this program, which lies in `deps`.
+fn beside(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a program knows where it lies");
+    let folder = own.ancestors().nth(2).expect("cargo builds tests and benches in PROFILE/deps");
+    let path = folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        path.is_file(),
+        "{FRESH} is set, and there is no {}: build the workspace first",
+        path.display()
+    );
+    path
 }
