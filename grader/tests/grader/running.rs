@@ -53,3 +53,29 @@ fn what_hangs_every_time_is_not_waited_for_eight_times() {
     let left_out = found.iter().filter(|s| **s == Status::NotRun).count();
     assert!(undecided >= 4 && left_out >= 2 && undecided + left_out == 8, "{found:?}");
 }
+
+/// Whoever has a core each stays there; with more or fewer cores than workers, the system knows best.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_worker_stays_on_its_core() {
+    use rustix::thread::{CpuSet, sched_getaffinity};
+    let cores = || -> Vec<usize> {
+        let allowed = sched_getaffinity(None).unwrap();
+        (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect()
+    };
+    let after = |worker, workers| {
+        // A thread of its own: where it stays, nobody else has to.
+        let there = move || {
+            grader::process::stay_on_core(worker, workers);
+            cores()
+        };
+        std::thread::spawn(there).join().unwrap()
+    };
+    let all = cores();
+    for (worker, core) in all.iter().enumerate() {
+        assert_eq!(after(worker, all.len()), [*core], "worker {worker} of {}", all.len());
+    }
+    assert_eq!(after(0, all.len() + 1), all, "more workers than cores");
+    assert_eq!(after(all.len(), all.len()), all, "there is no such core");
+    assert_eq!(cores(), all, "whoever starts workers goes where it likes");
+}

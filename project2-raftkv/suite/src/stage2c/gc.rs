@@ -10,7 +10,7 @@ use sim::history::{Op, OpResult};
 use sim::scenario::Scenario;
 use sim::world::{CallEnd, World};
 
-use super::snapshots::{WRITES, config, expect_caught_up, leave_behind, put};
+use super::snapshots::{WRITES, await_cut, config, expect_caught_up, leave_behind, put};
 use crate::config::StoreConfig;
 use crate::dialect::dialect;
 
@@ -192,14 +192,11 @@ fn a_late_write_of_the_log_takes_nothing_back(run: &mut Run<'_, Cluster>) -> Out
     put(&mut world, leader, 1)?;
     world.run_for(20 * MS)?;
     world.heal(slow)?;
-    let has = world.view(follower, 1).map_or(0, |view| view.last);
     let away = world.fault(Fault::Isolate(Who::Node(follower)), None)?;
     for number in 2..30 {
         put(&mut world, leader, number)?;
     }
-    world.run_until(3 * SECOND, |world| {
-        world.view(leader, 1).is_some_and(|view| view.truncated.0 > has)
-    })?;
+    await_cut(&mut world, leader, follower)?;
     world.heal(away)?;
     expect_caught_up(&mut world, follower, leader)?;
     world.run_for(8 * SECOND)?;

@@ -55,18 +55,26 @@ pub(super) fn leave_behind(world: &mut World<'_, '_>) -> Outcome<(u64, usize, u6
     for number in 1..60 {
         put(world, leader, number)?;
     }
-    let has = world.view(follower, 1).map_or(0, |view| view.last);
-    let cut = world.run_until(10 * SECOND, |world| {
-        world.view(leader, 1).is_some_and(|view| view.truncated.0 > has)
-    })?;
-    if !cut {
-        return Err(Failure::broke(
-            "the log is never cut",
-            format!("the limit is 8 entries, and a follower that is away has only {has}"),
-            "after 60 writes and ten seconds the leader still keeps everything behind that",
-        ));
-    }
+    await_cut(world, leader, follower)?;
     Ok((follower, away, leader))
+}
+
+/// Waits until the leader has cut off entries that the follower lacks. The limit is 8, and far more have been written.
+pub(super) fn await_cut(world: &mut World<'_, '_>, leader: u64, follower: u64) -> Outcome {
+    let has = world.view(follower, 1).map_or(0, |view| view.last);
+    let cut =
+        |world: &World<'_, '_>| world.view(leader, 1).is_some_and(|view| view.truncated.0 > has);
+    if world.run_until(10 * SECOND, cut)? {
+        return Ok(());
+    }
+    let applied = world.view(leader, 1).map_or(0, |view| view.applied);
+    Err(Failure::broke(
+        "the log is never cut",
+        format!(
+            "the limit is 8 entries, n{leader} has applied up to {applied}, and n{follower}, which is away, has {has}"
+        ),
+        "ten seconds after the last write the leader still keeps everything behind that",
+    ))
 }
 
 pub(super) fn expect_caught_up(world: &mut World<'_, '_>, follower: u64, leader: u64) -> Outcome {
