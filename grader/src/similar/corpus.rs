@@ -9,6 +9,7 @@ use super::tokens::{Token, names, tokens};
 use super::winnow::{Print, prints, runs};
 use crate::course::Course;
 use crate::handout::{self, Scope};
+use crate::markers;
 use crate::tree::{self, Files};
 use crate::workspace::Workspace;
 use crate::zoo;
@@ -71,6 +72,8 @@ pub struct Corpus {
     pub works: Vec<Work>,
     /// The zoo.
     pub mistakes: Vec<Mistake>,
+    /// What lies beside the submissions and is none: archives, most often.
+    pub left_out: Vec<String>,
 }
 
 /// What the starter has, which proves nothing.
@@ -82,10 +85,16 @@ pub struct Starter {
 impl Starter {
     fn of(workspace: &Workspace, course: &Course) -> Result<(Self, Files)> {
         let reference = student_files(workspace, course, &tree::read_course(&workspace.root)?)?;
-        let cut = match handout::starter(workspace, course, &Scope::default()) {
-            Ok(files) => student_files(workspace, course, &files)?,
-            // A starter has no solution to cut out: it is its own.
-            Err(_) => reference.clone(),
+        let marked = |content: &Vec<u8>| {
+            String::from_utf8_lossy(content).lines().any(|line| markers::begin(line).is_some())
+        };
+        // A starter has no solution to cut out: it is its own.
+        let cut = if reference.values().any(marked) {
+            let files = handout::starter(workspace, course, &Scope::default())
+                .context("what the starter has cannot be taken out, so nothing can be compared")?;
+            student_files(workspace, course, &files)?
+        } else {
+            reference.clone()
         };
         let texts = || cut.values().filter_map(|content| std::str::from_utf8(content).ok());
         let names: BTreeSet<String> = texts().flat_map(names).collect();
@@ -115,6 +124,9 @@ impl Starter {
     }
 }
 
+/// A name, and where the course of it lies.
+type Member = (String, std::path::PathBuf);
+
 /// Reads the class below `class`, each `others` (a workspace, or a folder of them), the reference and the zoo.
 ///
 /// # Errors
@@ -130,19 +142,22 @@ pub fn read(
     let given: BTreeSet<&str> =
         course.stages.iter().flat_map(|s| s.given.iter().map(String::as_str)).collect();
     let mut corpus = Corpus::default();
-    for (name, root) in members(class, &folders)? {
+    let (found, left_out) = members(class, &folders)?;
+    corpus.left_out = left_out;
+    for (name, root) in found {
         let files = theirs(&root, &folders, &given)?;
         corpus.works.push(starter.work(name, Kind::Submission, &files));
     }
     if corpus.works.is_empty() {
         bail!(
-            "{} holds no submission: a submission is a folder with {} or one of its brothers",
+            "{} holds no submission: a submission is a folder with {} or one of its brothers{}",
             class.display(),
-            folders.first().map_or("", String::as_str)
+            folders.first().map_or("", String::as_str),
+            if corpus.left_out.is_empty() { "" } else { "; archives have to be unpacked first" }
         );
     }
     for other in others {
-        for (name, root) in members(other, &folders)? {
+        for (name, root) in members(other, &folders)?.0 {
             let files = theirs(&root, &folders, &given)?;
             let name = format!("{}/{name}", file_name(other));
             corpus.works.push(starter.work(name, Kind::Other, &files));
@@ -154,24 +169,28 @@ pub fn read(
     Ok(corpus)
 }
 
-/// A workspace is one member; a folder of workspaces is as many.
-fn members(folder: &Path, student: &[String]) -> Result<Vec<(String, std::path::PathBuf)>> {
+/// A workspace is one member; a folder of workspaces is as many. And the names of what else lies there.
+fn members(folder: &Path, student: &[String]) -> Result<(Vec<Member>, Vec<String>)> {
     let is_workspace = |root: &Path| student.iter().any(|s| root.join(s).join("src").is_dir());
     if is_workspace(folder) {
-        return Ok(vec![(file_name(folder), folder.to_owned())]);
+        return Ok((vec![(file_name(folder), folder.to_owned())], Vec::new()));
     }
     let listed = std::fs::read_dir(folder)
         .with_context(|| format!("the folder {} cannot be read", folder.display()))?;
-    let mut found = Vec::new();
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for entry in listed {
         let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
         let kind = entry.file_type().context("cannot tell a folder from a file")?;
+        let name = file_name(&entry.path());
         if kind.is_dir() && is_workspace(&entry.path()) {
-            found.push((file_name(&entry.path()), entry.path()));
+            found.push((name, entry.path()));
+        } else if !name.starts_with('.') {
+            left_out.push(name);
         }
     }
     found.sort();
-    Ok(found)
+    left_out.sort();
+    Ok((found, left_out))
 }
 
 fn file_name(path: &Path) -> String {

@@ -15,6 +15,9 @@ use crate::report::paint::Paint;
 /// So many rows are shown on a terminal.
 const ROWS: usize = 20;
 
+/// So many of those who were not compared are named on a terminal.
+const NAMES: usize = 10;
+
 /// So many spans of a pair are shown on the page.
 const SPANS: usize = 12;
 
@@ -63,6 +66,17 @@ pub fn text(found: &Similar, paint: Paint) -> String {
     }
     for work in works.iter().filter(|w| !w.unread.is_empty()) {
         let _ = writeln!(text, "\nnot read of {}: {}", work.name, work.unread.join("; "));
+    }
+    let left_out = &found.corpus.left_out;
+    if !left_out.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nnot compared, since they are no folders with the course in them (unpack archives first): {} of {}: {}{}",
+            left_out.len(),
+            left_out.len() + works.iter().filter(|w| w.kind == Kind::Submission).count(),
+            left_out.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", "),
+            if left_out.len() > NAMES { ", ..." } else { "" }
+        );
     }
     text + "\n" + &wrap(PROSE, 100).join("\n") + "\n"
 }

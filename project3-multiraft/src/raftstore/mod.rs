@@ -44,7 +44,7 @@
 //! store, when the entry is applied:
 //!
 //! ```text
-//!   1. WriteKv   {7: [a, m), 8: [m, z), 8's apply state, 7's applied index}   synced: nobody acts on less (R3)
+//!   1. WriteKv   {8: [a, m), 7: [m, z), 8's apply state, 7's applied index}   synced: nobody acts on less (R3)
 //!      ... kv_written: until now, 7's peer went on as [a, z)
 //!   2. WriteLog  8's first raft state, with the vote that an uninitialised peer of 8 may have given
 //!   3.           8's peer is there; on the store that leads 7 it campaigns at once, so that no client sees a gap

@@ -35,9 +35,9 @@
 //! # Left out
 //!
 //! Scans, pessimistic locks, heartbeats for transactions longer than their locks' lives (others may roll those back, and
-//! the user hears it), and async commit: after its client's death somebody has to ask all secondaries, which official
-//! clients do not do either. One transaction at a time: whoever wants more has more clients. Official clients draw
-//! their pauses at random, so that losers of a race do not meet again; here they double and are the same each time.
+//! the user hears it), and async commit: after its client's death somebody has to ask all secondaries, which TiKV's
+//! Rust client does not do either. One transaction at a time: whoever wants more has more clients. TiKV's Go client draws
+//! its pauses at random, so that losers of a race do not meet again; here, as in the Rust one, they double and are the same each time.
 //! Percolator's paper is section 2.2; TiKV's clients add the one-phase commit ([`Config::one_pc`]).
 
 mod commit;

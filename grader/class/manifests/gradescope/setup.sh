@@ -12,4 +12,11 @@ tar -xzf /autograder/source/course.tar.gz -C /opt/course
 chmod 700 /opt/course /autograder/source
 cd /opt/course
 cargo fetch --locked
-cargo build --package class --bin grade-class
+# A starter is graded here, with the options of run_autograder, so that the image has all that submissions stand on: the judges,
+# the reference's crates, and the reference's own score as a control. Else each submission would build that first, for many minutes.
+work=$(mktemp -d)
+mkdir -m 700 "$work/in"
+cargo grade handout "$work/in/starter"
+# shellcheck disable=SC2086 # options are words
+cargo grade class "$work/in" --out "$work/out" ${CLASS_OPTIONS:---sandbox uid --open-network --work /opt/work}
+rm -rf "$work"

@@ -242,7 +242,12 @@ impl Sandbox {
             .collect();
         ways.sort();
         ways.dedup();
-        for way in ways {
+        // Below a room's own `/tmp` they would belong to whoever is inside, if the grader is not root: closed below.
+        let own_tmp = |way: &&&Path| way.parent() == Some(Path::new("/tmp"));
+        for top in ways.iter().filter(own_tmp) {
+            command.args(["--perms", "0755", "--size", "65536", "--tmpfs"]).arg(top);
+        }
+        for way in ways.iter().filter(|way| !own_tmp(way)) {
             command.args(["--perms", "0755", "--dir"]).arg(way);
         }
         for path in &room.readable {
@@ -250,6 +255,9 @@ impl Sandbox {
         }
         for path in &room.writable {
             command.arg("--bind").arg(path).arg(path);
+        }
+        for top in ways.iter().filter(own_tmp) {
+            command.arg("--remount-ro").arg(top);
         }
         // What bubblewrap made by itself, /dev/shm included, is memory without a limit: closed.
         command.args(["--remount-ro", "/dev", "--remount-ro", "/"]);

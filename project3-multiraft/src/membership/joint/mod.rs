@@ -3,8 +3,8 @@
 //! # The idea
 //!
 //! One voter at a time has a price. A replica that moves from one store to another is added first and removed then, or
-//! the other way round: a region of three has four voters for a while, and needs three of them, or has two, and needs both. Two
-//! changes that are each safe make a time in which less may fail.
+//! the other way round: a region of three has two voters for a while, and needs both; or has four, needs three, and stands still if the
+//! one that is to go fails together with the one that comes. Two changes that are each safe make a time in which less may fail.
 //!
 //! With joint consensus a group goes from any voters to any others in one change. It may not do so in one *step*: nodes
 //! apply the change at different moments, and of {n1 n2 n3} and {n1 n4 n5} two majorities can be found that share no

@@ -139,7 +139,7 @@ fn who_wakes_has_no_lease(run: &mut Run<'_, Cluster>) -> Outcome {
     city.finish()
 }
 
-/// A leader that has executed a split does not renew its lease before the split is applied: on another store the right half
+/// A leader that has executed a split does not renew its lease before the split is applied: on another store the new half
 /// may lead already. (A read waits for all that is committed, the split among it, and is refused then; this is the second
 /// lock on that door.)
 ///
