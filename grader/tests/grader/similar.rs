@@ -69,6 +69,25 @@ fn what_cannot_be_read_is_said() {
     submit(&course, "ada", "\nfn f() { (((\n");
     course.grade(&["similar", "class"]).ends(0).says("not read of ada: kv/src/lib.rs");
     course.grade(&["similar", "docs"]).ends(2).complains("docs holds no submission");
+    // Nobody is left out without a word.
+    course.write("class/bob.zip", "PK");
+    course.write("class/cyd/their-course/kv/src/lib.rs", "");
+    let left = "2 of 3: bob.zip, cyd";
+    course.grade(&["similar", "class"]).ends(0).says("unpack archives first").says(left);
+    course.write("zips/bob.zip", "PK");
+    course.grade(&["similar", "zips"]).ends(2).complains("archives have to be unpacked first");
+}
+
+/// If what the starter has cannot be told from what people wrote, there is no answer: not that nobody has copied.
+#[test]
+fn without_a_starter_nothing_is_compared() {
+    let course = Course::toy("similar-leak");
+    submit(&course, "ada", "");
+    course.append(LIB, "\n// BEGIN SOLUTION 2.scan\nfn never_ends() {}\n");
+    course
+        .grade(&["similar", "class"])
+        .ends(2)
+        .complains("what the starter has cannot be taken out");
 }
 
 #[test]

@@ -11,9 +11,13 @@ use crate::support::{Class, can_make_rooms};
 
 /// A sandbox whose helper stands where others may go, and a file that is secret.
 fn sandbox(kind: Kind, uid: u32) -> (TempDir, Sandbox, PathBuf) {
+    sandbox_in("/var/tmp", kind, uid)
+}
+
+fn sandbox_in(place: &str, kind: Kind, uid: u32) -> (TempDir, Sandbox, PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     // A folder of the machine that everybody may pass through; another user has to reach the helper.
-    let home = TempDir::new_in("/var/tmp").unwrap();
+    let home = TempDir::new_in(place).unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
     let helper = home.path().join("helper");
     std::fs::copy(env!("CARGO_BIN_EXE_grade-class"), &helper).unwrap();
@@ -79,6 +83,25 @@ fn a_hole_in_a_wall_is_found() {
     assert!(write(&open).starts_with(&format!("write into {}", home.path().display())));
     let many = Room { limits: Use { processes: 5000, ..Use::default() }, ..folder() };
     assert_eq!(write(&many), "start 500 processes");
+}
+
+/// A room has a `/tmp` of its own, in which it may write. What of the machine's is shown there it may not touch, also if the grader is
+/// not root, so that whoever is inside owns the folders on the way.
+#[test]
+fn a_workshop_below_tmp_is_as_closed_as_any() {
+    let Some(_alone) = can_make_rooms() else { return };
+    let (home, sandbox, secret) = sandbox_in("/tmp", Kind::Bwrap, NOBODY);
+    let (shown, open) = (home.path().join("work/shown"), home.path().join("work/open"));
+    for folder in [&shown, &open] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&open, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let room = Room { readable: vec![shown.clone()], writable: vec![open.clone()], ..folder() };
+    let ours = [home.path().to_owned(), home.path().join("work"), shown, open.clone()];
+    let attempts = selftest::run(&sandbox, &room, &[secret], &ours).unwrap();
+    assert_eq!(escaped(&attempts), [format!("write into {}", open.display())]);
 }
 
 #[test]
