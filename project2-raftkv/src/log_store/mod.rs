@@ -12,7 +12,7 @@
 //!   on return, and so is every earlier commit; without, it becomes durable with the next one that syncs.
 //! - Operations take effect in their order, and are readable at once.
 //! - After `Append` of entries `from..=to` the log ends with `to`: an old, longer tail is gone, whatever it held.
-//!   Otherwise a restart would find entries of two histories, and could win an election with them.
+//!   Otherwise a restart would find entries of two histories, and vote by the older one.
 //!
 //! [`RedbLog`] keeps them in a B-tree, which is all that a log needs; [`WalLog`] puts a journal before it, for speed.
 

@@ -93,8 +93,8 @@ fn a_term_and_a_vote_survive_a_power_cut(run: &mut Tester<'_>) -> Outcome {
     Ok(())
 }
 
-/// Fewer entries of a new leader replace more of an old one. The log is shorter now, in memory and on the disk: a tail that lost
-/// could win an election after a restart.
+/// Fewer entries of a new leader replace more of an old one. The log is shorter now, in memory and on the disk: with a tail that
+/// lost, of an old term, it would vote after a restart for logs that lack what it has acknowledged.
 ///
 /// Hint: the last index is that of the last new entry, not the larger of old and new.
 fn a_log_that_became_shorter_ends_there(run: &mut Tester<'_>) -> Outcome {

@@ -85,8 +85,8 @@ fn a_power_cut_at_any_point_of_a_lone_store_loses_nothing(run: &mut Run<'_, Clus
 }
 
 /// A leader that is cut off collects entries that nobody else has. When it comes back, fewer entries of the new leader
-/// take their place; then its power goes. Its log must end where the new leader's does: a tail of entries that lost
-/// could win an election.
+/// take their place; then its power goes. Its log must end where the new leader's does: with a tail of an old term it
+/// would vote for logs that lack what it has acknowledged.
 ///
 /// Hint: what does the state on disk say about the last index, and what becomes of the entries behind it?
 fn a_long_tail_that_lost_is_gone_after_a_crash(run: &mut Run<'_, Cluster>) -> Outcome {
