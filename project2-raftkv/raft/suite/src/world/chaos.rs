@@ -36,6 +36,10 @@ use crate::world::{Lab, Setup, World};
 /// So many units of virtual time are a tick.
 pub const TICK: u64 = 100;
 
+/// More does not happen in a run: in the worst storm of the reference it is a tenth of that. Nodes that ask each other without a
+/// pause would keep a core busy for minutes, and whether that ends in time would be for the clock to say.
+const EVENTS: u64 = 100_000;
+
 #[derive(Debug)]
 enum Event {
     Tick(u64),
@@ -96,13 +100,15 @@ pub struct Chaos<'l> {
 /// # Errors
 /// When a property is broken, on the way or at the end.
 pub fn run(world: &mut World, plan: Plan) -> Outcome<Coverage> {
-    let (outcome, ended) = {
+    let (outcome, ended, restless) = {
         let lab = Lab::new(world);
         let mut chaos = Chaos::new(&lab, plan.clone())?;
-        (chaos.run(), chaos.now)
+        (chaos.run(), chaos.now, chaos.sequence > EVENTS)
     };
     match outcome {
-        Err(failure @ (Failure::Broke { .. } | Failure::Panicked { .. })) if world.shrinking() => {
+        Err(failure @ (Failure::Broke { .. } | Failure::Panicked { .. }))
+            if world.shrinking() && !restless =>
+        {
             Err(shorter::shorter(world, &plan, failure, ended))
         }
         outcome => outcome,
@@ -217,6 +223,9 @@ impl<'l> Chaos<'l> {
     }
 
     fn next(&mut self) -> Outcome {
+        if self.sequence > EVENTS {
+            return Err(self.restless());
+        }
         let Some(((now, _), event)) = self.events.pop_first() else { return Ok(()) };
         self.now = now;
         self.lab.set_clock(now);
@@ -323,6 +332,18 @@ impl<'l> Chaos<'l> {
     }
 
     /// Says something to a node that may be down; then takes what it has to give.
+    fn restless(&self) -> Failure {
+        let (sent, nodes) = (self.coverage.messages, self.nodes.len());
+        Failure::broke(
+            "the nodes never come to rest: they ask and answer without a pause",
+            format!(
+                "{EVENTS} events by tick {}; a storm like this one has some thousands",
+                self.now / TICK
+            ),
+            format!("{nodes} nodes have sent {sent} messages, and go on"),
+        )
+    }
+
     fn order(&mut self, id: u64, input: Input) -> Outcome<Option<Result<(), String>>> {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.is_up()) else {
             return Ok(None);
