@@ -67,18 +67,26 @@ pub fn text(found: &Similar, paint: Paint) -> String {
     for work in works.iter().filter(|w| !w.unread.is_empty()) {
         let _ = writeln!(text, "\nnot read of {}: {}", work.name, work.unread.join("; "));
     }
-    let left_out = &found.corpus.left_out;
-    if !left_out.is_empty() {
-        let _ = writeln!(
-            text,
-            "\nnot compared, since they are no folders with the course in them (unpack archives first): {} of {}: {}{}",
-            left_out.len(),
-            left_out.len() + works.iter().filter(|w| w.kind == Kind::Submission).count(),
-            left_out.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", "),
-            if left_out.len() > NAMES { ", ..." } else { "" }
-        );
+    if let Some(left_out) = left_out(found, NAMES) {
+        let _ = writeln!(text, "\n{left_out}");
     }
     text + "\n" + &wrap(PROSE, 100).join("\n") + "\n"
+}
+
+/// Who was not compared, up to so many by name.
+fn left_out(found: &Similar, most: usize) -> Option<String> {
+    let (left_out, works) = (&found.corpus.left_out, &found.corpus.works);
+    let compared = works.iter().filter(|w| w.kind == Kind::Submission).count();
+    let named: Vec<&str> = left_out.iter().take(most).map(String::as_str).collect();
+    (!left_out.is_empty()).then(|| {
+        format!(
+            "not compared, since they are no folders with the course in them (unpack archives first): {} of {}: {}{}",
+            left_out.len(),
+            left_out.len() + compared,
+            named.join(", "),
+            if left_out.len() > most { ", ..." } else { "" }
+        )
+    })
 }
 
 fn place(work: &Work, (file, first, last): (usize, usize, usize)) -> String {
@@ -134,6 +142,7 @@ pub fn json(found: &Similar, file: &Path) -> Result<()> {
     let text = serde_json::to_string_pretty(&serde_json::json!({
         "format": 1,
         "pairs": rows,
+        "left_out": found.corpus.left_out,
         "mistakes": found.carriers.iter().map(|c| serde_json::json!({
             "who": works[c.work].name, "bug": c.bug, "share": c.share,
         })).collect::<Vec<_>>(),
@@ -151,6 +160,9 @@ pub fn page(found: &Similar) -> String {
         "<h1>Who wrote what somebody else has</h1><p class=prose>{}</p>",
         escape(PROSE)
     );
+    if let Some(left_out) = left_out(found, usize::MAX) {
+        let _ = write!(page, "<p class=prose>{}</p>", escape(&left_out));
+    }
     page += "<table><tr><th>share<th>who<th>with<th>spans</tr>";
     for (at, pair) in found.pairs.iter().enumerate() {
         let _ = write!(

@@ -73,7 +73,10 @@ fn what_cannot_be_read_is_said() {
     course.write("class/bob.zip", "PK");
     course.write("class/cyd/their-course/kv/src/lib.rs", "");
     let left = "2 of 3: bob.zip, cyd";
-    course.grade(&["similar", "class"]).ends(0).says("unpack archives first").says(left);
+    let ran = course.grade(&["similar", "class", "--out", "page.html", "--json", "out.json"]);
+    ran.ends(0).says("unpack archives first").says(left);
+    assert!(course.read("page.html").contains(left));
+    assert!(course.read("out.json").contains("bob.zip"));
     course.write("zips/bob.zip", "PK");
     course.grade(&["similar", "zips"]).ends(2).complains("archives have to be unpacked first");
 }

@@ -166,9 +166,11 @@ impl<N: RaftNode> Peer<N> {
         self.refuse_reads(dropped, round);
     }
 
+    /// Who leads and cannot serve names nobody: its clients would come back at once, for as long as it reaches no majority.
     pub(super) fn refuse_reads(&self, reads: Vec<Read>, round: &mut Round) {
+        let other = self.certain_leader().filter(|_| !self.node.status().is_leader());
         for read in reads {
-            let refusal = region::not_leader(read.header.region_id, self.certain_leader());
+            let refusal = region::not_leader(read.header.region_id, other);
             round.answers.push(Answer::NoRead(read.callback, refusal));
         }
     }

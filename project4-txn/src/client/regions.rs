@@ -97,8 +97,9 @@ impl Regions {
     /// A store has refused a request because of its region: what to believe from now on, and when to ask again.
     ///
     /// You will need `forget`, and the leader of what is known. A store that names the leader is sure of it; then the
-    /// request can go there at once. Whatever else it says, what is known about the region is out of date; and it takes
-    /// a moment until a leader is elected, or the scheduler knows about a split, so there is no use in asking at once.
+    /// request can go there at once. One that names just who was asked tells nothing new. Whatever else it says, what is
+    /// known about the region is out of date; and it takes a moment until a leader is elected, or the scheduler knows about
+    /// a split, so there is no use in asking at once.
     pub fn refused(&mut self, region: u64, error: &errorpb::Error) -> Again {
         // BEGIN SOLUTION 4D.refused
         let hint = error.not_leader.as_ref().and_then(|not_leader| not_leader.leader);

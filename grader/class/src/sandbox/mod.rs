@@ -242,12 +242,14 @@ impl Sandbox {
             .collect();
         ways.sort();
         ways.dedup();
-        // Below a room's own `/tmp` they would belong to whoever is inside, if the grader is not root: closed below.
-        let own_tmp = |way: &&&Path| way.parent() == Some(Path::new("/tmp"));
-        for top in ways.iter().filter(own_tmp) {
-            command.args(["--perms", "0755", "--size", "65536", "--tmpfs"]).arg(top);
+        // What lies in the room's own `/tmp` belongs to whoever is inside, if the grader is not root. So these are disks of
+        // their own, closed when all is in its place.
+        let (closed, ways): (Vec<&Path>, Vec<&Path>) =
+            ways.into_iter().partition(|way| way.parent() == Some(Path::new("/tmp")));
+        for way in &closed {
+            command.args(["--perms", "0755", "--size", "65536", "--tmpfs"]).arg(way);
         }
-        for way in ways.iter().filter(|way| !own_tmp(way)) {
+        for way in ways {
             command.args(["--perms", "0755", "--dir"]).arg(way);
         }
         for path in &room.readable {
@@ -256,8 +258,8 @@ impl Sandbox {
         for path in &room.writable {
             command.arg("--bind").arg(path).arg(path);
         }
-        for top in ways.iter().filter(own_tmp) {
-            command.arg("--remount-ro").arg(top);
+        for way in closed {
+            command.arg("--remount-ro").arg(way);
         }
         // What bubblewrap made by itself, /dev/shm included, is memory without a limit: closed.
         command.args(["--remount-ro", "/dev", "--remount-ro", "/"]);

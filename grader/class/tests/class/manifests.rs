@@ -232,7 +232,8 @@ fn gradescope_gets_its_results_or_an_error() {
             .status;
         (status.code(), fs::read_to_string(at("results.json")).ok())
     };
-    let done = "[ -d \"$3/submission/kv/src\" ] || exit 2\nmkdir -p \"$5/submissions/submission\"\necho '{\"score\": 1.0}' >\"$5/submissions/submission/results.json\"\nexit 1";
+    // Other users must not read it: the sandbox tries.
+    let done = "[ \"$(stat -c %a \"$3\")\" = 700 ] || exit 2\n[ -d \"$3/submission/kv/src\" ] || exit 2\nmkdir -p \"$5/submissions/submission\"\necho '{\"score\": 1.0}' >\"$5/submissions/submission/results.json\"\nexit 1";
     assert_eq!(grade(done), (Some(0), Some("{\"score\": 1.0}\n".into())));
     assert_eq!(grade("exit 2"), (Some(1), None));
 }

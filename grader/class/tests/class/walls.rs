@@ -86,7 +86,7 @@ fn a_hole_in_a_wall_is_found() {
 }
 
 /// A room has a `/tmp` of its own, in which it may write. What of the machine's is shown there it may not touch, also if the grader is
-/// not root, so that whoever is inside owns the folders on the way.
+/// not root, so that whoever is inside owns the folders on the way (run as root, this sees only that all is in its place).
 #[test]
 fn a_workshop_below_tmp_is_as_closed_as_any() {
     let Some(_alone) = can_make_rooms() else { return };

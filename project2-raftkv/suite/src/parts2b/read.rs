@@ -1,11 +1,12 @@
 //! Reads that never go through the log.
 
 use proto::eraftpb::MessageType;
+use proto::errorpb::NotLeader;
 use sim::failure::Outcome;
 use sim::harness::Test;
 
 use crate::parts::bench::{Bench, Tester, must, same};
-use crate::parts::letters::{header, heard, heartbeat, kind, of_kind, propose, read};
+use crate::parts::letters::{header, heard, heartbeat, kind, of_kind, propose, read, region_error};
 use crate::parts::protocol::{Header, Input, Parts, Told};
 
 pub(super) fn tests() -> Vec<Test<Parts>> {
@@ -14,6 +15,7 @@ pub(super) fn tests() -> Vec<Test<Parts>> {
         reads_of_one_round_are_asked_for_together,
         a_read_waits_until_its_index_is_applied,
         a_deposed_leader_grants_nothing,
+        a_leader_that_reaches_nobody_names_nobody,
         a_read_that_came_too_early_is_asked_for_again,
         a_later_answer_covers_earlier_questions,
         an_answer_does_not_cover_later_questions,
@@ -135,6 +137,34 @@ fn a_deposed_leader_grants_nothing(run: &mut Tester<'_>) -> Outcome {
         "a deposed leader's read got another answer",
         "peer 2 leads term 7",
         &vec![(1, "NotLeader")],
+        &said,
+    )
+}
+
+/// A leader that was cut off asks, and nobody answers. When the read's time is over its client hears `NotLeader`, and no name: it follows a
+/// name without a pause, and would come back at once, for as long as nobody answers.
+///
+/// Hint: `refuse_reads` does it, if all that wait are in `reads`.
+fn a_leader_that_reaches_nobody_names_nobody(run: &mut Tester<'_>) -> Outcome {
+    let mut bench = Bench::leader(run, 3)?;
+    let deadline = 5_000_000;
+    bench.taken(Input::Read { number: 1, header: header(), deadline })?.ok();
+    let early = bench.settle()?;
+    same("a read ended before its time", "nobody has answered yet", &Vec::new(), &early.told)?;
+    let late = bench.round(Input::Tick(1, deadline))?;
+    let said: Vec<_> = late
+        .told
+        .iter()
+        .map(|(number, told)| match told {
+            Told::Refused(refused) => (*number, kind(refused), region_error(refused).not_leader),
+            _ => (*number, "granted", None),
+        })
+        .collect();
+    let nobody = NotLeader { region_id: 1, leader: None };
+    same(
+        "a read whose time is over got another answer",
+        "peer 1 leads, and nobody has answered it",
+        &vec![(1, "NotLeader", Some(nobody))],
         &said,
     )
 }

@@ -44,13 +44,15 @@ fn a_hint_is_followed_at_once(run: &mut World) -> Verdict {
     Ok(())
 }
 
-/// A region error without a hint says that what is known about the region is out of date. Whoever asks again at once finds the same:
+/// A region error without a hint, or with one that names whom the client has asked already, says that what is known about the region is out of date. Whoever asks again at once finds the same:
 /// an election takes a moment, and so does the scheduler's learning of it. So: a pause, then the scheduler, then the
 /// store that it names.
 fn without_a_hint_the_scheduler_is_asked_after_a_pause(run: &mut World) -> Verdict {
     let plain = |message: &str| Error { message: message.into(), ..Default::default() };
     let nobody = Some(NotLeader { region_id: 1, leader: None });
+    let itself = not_leader(&Desk::new(run, SETTINGS)?, 1, Some(1));
     let errors = [
+        Error { message: "not the leader, store 1 is, said by store 1".into(), ..itself },
         Error { not_leader: nobody, ..plain("not the leader") },
         Error { region_not_found: Some(RegionNotFound { region_id: 1 }), ..plain("not here") },
         Error { stale_command: Some(StaleCommand {}), ..plain("another term") },

@@ -331,7 +331,6 @@ impl<'l> Chaos<'l> {
         }
     }
 
-    /// Says something to a node that may be down; then takes what it has to give.
     fn restless(&self) -> Failure {
         let (sent, nodes) = (self.coverage.messages, self.nodes.len());
         Failure::broke(
@@ -344,6 +343,7 @@ impl<'l> Chaos<'l> {
         )
     }
 
+    /// Says something to a node that may be down; then takes what it has to give.
     fn order(&mut self, id: u64, input: Input) -> Outcome<Option<Result<(), String>>> {
         let Some(node) = self.nodes.get_mut(&id).filter(|node| node.is_up()) else {
             return Ok(None);
